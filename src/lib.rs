@@ -1,0 +1,1 @@
+//! A Kubernetes sidecar that asks the main container everything the kubelet cannot.
