@@ -1,0 +1,203 @@
+//! One configured check, and the task that lives for it: wait, run, record, for each incarnation anew.
+//!
+//! It writes one status and knows nothing of those who read it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until, timeout};
+
+use crate::outcome::{Outcome, one_line};
+use crate::probe::Probe;
+use crate::schedule::Schedule;
+use crate::status::{Incarnation, Run, Status};
+use crate::target::{Attempt, Stage};
+use crate::tracker::{Change, Thresholds, Tracker};
+
+/// When a check runs and how often it has to agree with itself; the kubelet's own fields.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timing {
+    /// From the beginning of an incarnation to the first run.
+    pub initial_delay: Duration,
+    /// Between the beginnings of two runs.
+    pub period: Duration,
+    /// The same, from the first failing run until the check is healthy again.
+    pub unhealthy_period: Duration,
+    /// After which a run without a result has failed.
+    pub timeout: Duration,
+    /// How many equal results decide.
+    pub thresholds: Thresholds,
+}
+
+impl Default for Timing {
+    /// The kubelet's defaults (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
+    fn default() -> Self {
+        Self {
+            initial_delay: Duration::ZERO,
+            period: Duration::from_secs(10),
+            unhealthy_period: Duration::from_secs(10),
+            timeout: Duration::from_secs(1),
+            thresholds: Thresholds::default(),
+        }
+    }
+}
+
+impl Timing {
+    /// The period that applies now.
+    const fn period_when(&self, is_degraded: bool) -> Duration {
+        if is_degraded { self.unhealthy_period } else { self.period }
+    }
+
+    /// The longer of the two periods.
+    pub fn longest_period(&self) -> Duration {
+        self.period.max(self.unhealthy_period)
+    }
+}
+
+/// What is configured about a check, but for its target.
+#[derive(Debug)]
+pub struct Check {
+    /// Which probe it feeds.
+    pub probe: Probe,
+    /// Its name, unique in its probe.
+    pub name: String,
+    /// The target as it may be shown.
+    pub target: String,
+    /// When it runs.
+    pub timing: Timing,
+    /// Whether it can fail its probe.
+    pub required: bool,
+}
+
+impl Check {
+    /// The state before the first run.
+    pub const fn tracker(&self) -> Tracker {
+        Tracker::new(self.probe.initial_health(), self.timing.thresholds)
+    }
+}
+
+/// What holds a check back: the startup checks that have to pass first.
+pub type Gate = Arc<[watch::Receiver<Status>]>;
+
+/// The task of one check.
+pub struct CheckTask<A> {
+    /// What is configured.
+    pub check: Arc<Check>,
+    /// What is tried.
+    pub target: A,
+    /// Where the state is published.
+    pub status: watch::Sender<Status>,
+    /// The startup checks; empty for a startup check itself.
+    pub gate: Gate,
+    /// Takes how late each run begins, in seconds.
+    pub schedule_delay: prometheus::Histogram,
+}
+
+impl<A: Attempt> CheckTask<A> {
+    /// Runs the check through all incarnations; it ends only with its future.
+    pub async fn run(self, mut incarnations: watch::Receiver<Incarnation>) -> Infallible {
+        loop {
+            let incarnation = *incarnations.borrow_and_update();
+            self.status.send_modify(|status| status.begin(&self.check, incarnation));
+            tokio::select! {
+                biased;
+                Ok(()) = incarnations.changed() => {}
+                never = self.live(incarnation) => match never {},
+            }
+        }
+    }
+
+    async fn live(&self, incarnation: Incarnation) -> Infallible {
+        self.wait_for_startup(incarnation).await;
+        let first = (incarnation.began + self.check.timing.initial_delay).max(Instant::now());
+        let mut schedule = Schedule::starting(first);
+        let (mut free, mut is_degraded) = (first, false);
+        loop {
+            self.status.send_modify(|status| status.due = Some(schedule.due()));
+            if schedule.due() > Instant::now() {
+                sleep_until(schedule.due()).await;
+            }
+            let run = self.attempt().await;
+            let late = run.began.saturating_duration_since(schedule.due().max(free));
+            self.schedule_delay.observe(late.as_secs_f64());
+            free = run.began + run.duration;
+            let passed = run.outcome.passed();
+            let is_healthy = self.record(run);
+            if is_healthy && self.check.probe == Probe::Startup {
+                self.rest().await;
+            }
+            is_degraded = !passed || (is_degraded && !is_healthy);
+            schedule = schedule.after_run(free, self.check.timing.period_when(is_degraded));
+        }
+    }
+
+    /// Readiness and liveness checks do not run before every required startup check has passed.
+    async fn wait_for_startup(&self, incarnation: Incarnation) {
+        for startup in &*self.gate {
+            let has_passed =
+                |status: &Status| status.incarnation == incarnation.number && status.tracker.is_healthy();
+            if startup.clone().wait_for(has_passed).await.is_err() {
+                // Its task is gone, and the whole process is about to follow.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    async fn attempt(&self) -> Run {
+        let began = Instant::now();
+        let (limit, stage) = (self.check.timing.timeout, Stage::default());
+        // In a box of its own, since a resting check should not pay for the memory of a running one.
+        let attempt = Box::pin(self.target.attempt(&stage));
+        let outcome = match timeout(limit, attempt).await {
+            Ok(outcome) => outcome,
+            Err(_) => Outcome::Timeout(self.target.timed_out(&stage, limit).into()),
+        };
+        Run { began, duration: began.elapsed(), outcome }
+    }
+
+    /// Publishes a run, and whether the check is healthy after it.
+    fn record(&self, run: Run) -> bool {
+        self.log_run(&run);
+        let logged = run.clone();
+        let (mut change, mut is_healthy) = (Change::None, false);
+        self.status.send_modify(|status| {
+            change = status.record(run);
+            is_healthy = status.tracker.is_healthy();
+        });
+        self.log_change(&logged, change, is_healthy);
+        is_healthy
+    }
+
+    async fn rest(&self) -> Infallible {
+        self.status.send_modify(|status| status.due = None);
+        std::future::pending().await
+    }
+
+    fn log_run(&self, run: &Run) {
+        let Check { probe, name, target, .. } = &*self.check;
+        let (result, duration) = (run.outcome.kind().as_str(), run.duration.as_secs_f64());
+        let text = run.outcome.text().map(|text| one_line(text)).unwrap_or_default();
+        tracing::debug!(probe = probe.as_str(), check = name, target, duration, result, text, "run");
+    }
+
+    /// One line for a change of state, in the words of the kubelet's events.
+    fn log_change(&self, run: &Run, change: Change, is_healthy: bool) {
+        let Check { probe, name, target, .. } = &*self.check;
+        let (title, probe, duration) = (probe.title(), probe.as_str(), run.duration.as_secs_f64());
+        match (change, is_healthy) {
+            (Change::None, _) | (Change::Confirmed, true) => {}
+            (Change::Flipped, true) => {
+                tracing::info!(probe, check = name, target, duration, "{title} probe succeeded");
+            }
+            (Change::Confirmed | Change::Flipped, false) => {
+                let reason = run.outcome.text().map(|text| one_line(text)).unwrap_or_default();
+                tracing::warn!(probe, check = name, target, duration, "{title} probe failed: {reason}");
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

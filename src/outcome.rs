@@ -1,0 +1,119 @@
+//! What one run of a check comes to.
+
+use std::sync::Arc;
+
+/// The outcome of a run, its reason inside. A failed check is not an `Err`: that is kept for our own faults.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// The target passed.
+    Success,
+    /// The target passed in a way that the kubelet warns of (event reason `ProbeWarning`).
+    Warning(Arc<str>),
+    /// The target failed, or could not be asked.
+    Failure(Arc<str>),
+    /// No result within the timeout.
+    Timeout(Arc<str>),
+}
+
+impl Outcome {
+    /// A failure with its reason.
+    pub fn failure(reason: impl Into<Arc<str>>) -> Self {
+        Self::Failure(reason.into())
+    }
+
+    /// Whether it counts as a success.
+    pub const fn passed(&self) -> bool {
+        matches!(self, Self::Success | Self::Warning(_))
+    }
+
+    /// Its kind, as metrics count it.
+    pub const fn kind(&self) -> Kind {
+        match self {
+            Self::Success | Self::Warning(_) => Kind::Success,
+            Self::Failure(_) => Kind::Failure,
+            Self::Timeout(_) => Kind::Timeout,
+        }
+    }
+
+    /// The reason or warning, as the target gave it: possibly many lines, possibly hostile.
+    pub fn text(&self) -> Option<&Arc<str>> {
+        match self {
+            Self::Success => None,
+            Self::Warning(text) | Self::Failure(text) | Self::Timeout(text) => Some(text),
+        }
+    }
+}
+
+/// An outcome without its text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// The target passed.
+    Success,
+    /// The target failed.
+    Failure,
+    /// No result within the timeout.
+    Timeout,
+}
+
+impl Kind {
+    /// Every kind, in the order of [`Kind::index`].
+    pub const ALL: [Self; 3] = [Self::Success, Self::Failure, Self::Timeout];
+
+    /// The label value `result` of `health_proxy_check_runs_total`.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Success => "success",
+            Self::Failure => "failure",
+            Self::Timeout => "timeout",
+        }
+    }
+
+    /// Its place in an array of counters.
+    pub const fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// The longest reason on one line, in characters: what fits a kubelet event.
+const LINE_CHARS: usize = 1024;
+
+/// A reason as one line for answers and logs: line breaks become spaces, control characters are escaped.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len().min(LINE_CHARS));
+    for (count, c) in text.trim().chars().enumerate() {
+        match c {
+            _ if count >= LINE_CHARS => {
+                line.push('…');
+                break;
+            }
+            '\n' | '\r' | '\t' => line.push(' '),
+            c if c.is_control() || is_bidi_control(c) => line.extend(c.escape_default()),
+            c => line.push(c),
+        }
+    }
+    line
+}
+
+/// Characters that reorder what a terminal or a page shows (UAX 9, section 2).
+const fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::one_line;
+
+    #[test]
+    fn a_reason_can_neither_forge_a_line_nor_drive_a_terminal() {
+        assert_eq!(one_line("no\n[+]web ok\r\n"), "no [+]web ok");
+        assert_eq!(one_line("\u{1b}[31mred\u{0}"), "\\u{1b}[31mred\\u{0}");
+        assert_eq!(one_line("a\u{202e}b"), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn a_long_reason_is_cut() {
+        let line = one_line(&"ä".repeat(5000));
+        assert_eq!(line.chars().count(), 1025);
+        assert!(line.ends_with('…'));
+    }
+}

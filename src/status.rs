@@ -1,0 +1,185 @@
+//! What a check publishes: one writer, its task; many readers, who only read.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use crate::check::Check;
+use crate::outcome::{Kind, Outcome};
+use crate::tracker::{Change, Tracker};
+
+/// How many runs are remembered.
+pub const HISTORY: usize = 60;
+
+/// Upper bounds of the buckets of `health_proxy_check_duration_seconds`, in seconds.
+pub const BUCKETS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// One life of the main container.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Incarnation {
+    /// Counts from 1.
+    pub number: u64,
+    /// When it began, as far as we know.
+    pub began: Instant,
+}
+
+impl Incarnation {
+    /// The first one.
+    pub fn first() -> Self {
+        Self { number: 1, began: Instant::now() }
+    }
+
+    /// The one after this, beginning now.
+    #[must_use]
+    pub fn next(self) -> Self {
+        Self { number: self.number + 1, began: Instant::now() }
+    }
+}
+
+/// One attempt of a check.
+#[derive(Clone, Debug)]
+pub struct Run {
+    /// When it began.
+    pub began: Instant,
+    /// How long it took.
+    pub duration: Duration,
+    /// What it came to.
+    pub outcome: Outcome,
+}
+
+/// A run as it is remembered: sixteen bytes would do, three words are plain.
+#[derive(Clone, Copy, Debug)]
+pub struct PastRun {
+    /// When it began.
+    pub began: Instant,
+    /// How long it took, in microseconds.
+    pub micros: u32,
+    /// What it came to.
+    pub kind: Kind,
+}
+
+/// What is counted since the sidecar began, over all incarnations.
+#[derive(Clone, Debug, Default)]
+pub struct Counts {
+    /// Runs, by [`Kind::index`].
+    pub runs: [u64; Kind::ALL.len()],
+    /// Changes of the state to healthy.
+    pub to_healthy: u64,
+    /// Changes of the state to unhealthy.
+    pub to_unhealthy: u64,
+    /// Runs by duration: at most the bound of [`BUCKETS`] and more than the one before.
+    pub buckets: [u64; BUCKETS.len()],
+    /// The sum of all durations.
+    pub duration: Duration,
+}
+
+impl Counts {
+    fn record(&mut self, run: &Run, change: Change, healthy: bool) {
+        self.runs[run.outcome.kind().index()] += 1;
+        self.duration += run.duration;
+        let seconds = run.duration.as_secs_f64();
+        if let Some(bucket) = BUCKETS.iter().position(|&bound| seconds <= bound) {
+            self.buckets[bucket] += 1;
+        }
+        if change == Change::Flipped {
+            *(if healthy { &mut self.to_healthy } else { &mut self.to_unhealthy }) += 1;
+        }
+    }
+}
+
+/// The state of one check.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The incarnation that the state is about.
+    pub incarnation: u64,
+    /// Thresholds and streak.
+    pub tracker: Tracker,
+    /// Since when the state is as it is.
+    pub since: Instant,
+    /// The last run of this incarnation.
+    pub last: Option<Run>,
+    /// The first success of this incarnation.
+    pub first_success: Option<Instant>,
+    /// When the next run is due, or was, where it has not ended yet; `None` while the check rests.
+    pub due: Option<Instant>,
+    /// The last failure, also of an earlier incarnation.
+    pub last_failure: Option<Run>,
+    /// The last success, also of an earlier incarnation.
+    pub last_success: Option<Instant>,
+    /// The last [`HISTORY`] runs, the oldest first, also of earlier incarnations.
+    pub history: VecDeque<PastRun>,
+    /// What is counted.
+    pub counts: Counts,
+}
+
+impl Status {
+    /// The state of a check that has never run.
+    pub fn new(check: &Check, incarnation: Incarnation) -> Self {
+        Self {
+            incarnation: incarnation.number,
+            tracker: check.tracker(),
+            since: incarnation.began,
+            last: None,
+            first_success: None,
+            due: None,
+            last_failure: None,
+            last_success: None,
+            history: VecDeque::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Forgets the state, and keeps what is remembered and counted over incarnations.
+    pub fn begin(&mut self, check: &Check, incarnation: Incarnation) {
+        let fresh = Self::new(check, incarnation);
+        *self = Self {
+            last_failure: self.last_failure.take(),
+            last_success: self.last_success,
+            history: std::mem::take(&mut self.history),
+            counts: std::mem::take(&mut self.counts),
+            ..fresh
+        };
+    }
+
+    /// Takes in a run that has just ended.
+    pub fn record(&mut self, run: Run) -> Change {
+        let now = run.began + run.duration;
+        let passed = run.outcome.passed();
+        let change = self.tracker.record(passed);
+        if change == Change::Flipped {
+            self.since = now;
+        }
+        self.counts.record(&run, change, self.tracker.is_healthy());
+        self.remember(&run);
+        if passed {
+            self.first_success.get_or_insert(now);
+            self.last_success = Some(now);
+        } else {
+            self.last_failure = Some(run.clone());
+        }
+        self.last = Some(run);
+        change
+    }
+
+    fn remember(&mut self, run: &Run) {
+        if self.history.len() == HISTORY {
+            self.history.pop_front();
+        }
+        let micros = u32::try_from(run.duration.as_micros()).unwrap_or(u32::MAX);
+        self.history.push_back(PastRun { began: run.began, micros, kind: run.outcome.kind() });
+    }
+
+    /// How long the check has been stale: a run should have finished and has not, two periods and a timeout
+    /// after its last result was due.
+    pub fn stale_for(&self, check: &Check, now: Instant) -> Option<Duration> {
+        let expected = self.due? + check.timing.longest_period() + check.timing.timeout;
+        now.checked_duration_since(expected).filter(|late| !late.is_zero())
+    }
+
+    /// Why the last run failed, if it did.
+    pub fn failure_text(&self) -> Option<&Arc<str>> {
+        self.last.as_ref().filter(|run| !run.outcome.passed()).and_then(|run| run.outcome.text())
+    }
+}

@@ -1,0 +1,68 @@
+//! One request and one answer over a connection that is then dropped.
+
+use std::error::Error;
+use std::pin::pin;
+
+use http_body_util::{BodyExt, Empty};
+use hyper::Request;
+use hyper::body::{Bytes, Incoming};
+use hyper::client::conn::http1;
+use hyper::http::response;
+use hyper_util::rt::TokioIo;
+use tokio::io::{AsyncRead, AsyncWrite};
+
+/// How much of a body is read, in bytes; the rest is ignored (`pkg/probe/http/http.go`, `maxRespBodyLength`).
+const BODY_LIMIT: usize = 10 * 1024;
+
+/// Our requests have none.
+pub(super) type NoBody = Empty<Bytes>;
+
+/// An answer, its body cut at [`BODY_LIMIT`].
+pub(super) struct Answer {
+    pub(super) head: response::Parts,
+    pub(super) body: Vec<u8>,
+}
+
+/// Asks over `stream` and reads the answer; both ends of the exchange run in this one future.
+pub(super) async fn exchange<S>(stream: S, request: Request<NoBody>) -> Result<Answer, String>
+where
+    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
+{
+    let mut client = http1::Builder::new();
+    client.allow_obsolete_multiline_headers_in_responses(true);
+    let (mut sender, connection) =
+        client.handshake(TokioIo::new(stream)).await.map_err(|error| reason(&error))?;
+    let mut answer = pin!(async {
+        let (head, body) = sender.send_request(request).await?.into_parts();
+        Ok(Answer { head, body: beginning(body).await? })
+    });
+    let result = tokio::select! {
+        biased;
+        result = &mut answer => result,
+        // What the connection has read before it ended is still to be judged.
+        _ = connection => answer.await,
+    };
+    result.map_err(|error| reason(&error))
+}
+
+async fn beginning(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
+    let mut bytes = Vec::new();
+    while bytes.len() < BODY_LIMIT {
+        let Some(frame) = body.frame().await.transpose()? else { break };
+        if let Some(data) = frame.data_ref() {
+            bytes.extend_from_slice(&data[..data.len().min(BODY_LIMIT - bytes.len())]);
+        }
+    }
+    Ok(bytes)
+}
+
+/// hyper's error with its cause, since the cause is what a person needs.
+fn reason(error: &hyper::Error) -> String {
+    match error.source() {
+        Some(cause) => match cause.downcast_ref::<std::io::Error>() {
+            Some(io) => format!("{error}: {}", super::net::io_reason(io)),
+            None => format!("{error}: {cause}"),
+        },
+        None => error.to_string(),
+    }
+}

@@ -1,0 +1,117 @@
+//! The headers of our requests.
+
+use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, USER_AGENT};
+use hyper::http::{HeaderMap, HeaderName, HeaderValue};
+
+/// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
+const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
+
+/// Reads `Name: value`, one a line. A name may repeat; a value may be empty.
+pub(super) fn parse(value: &str) -> Result<HeaderMap, String> {
+    let mut headers = HeaderMap::new();
+    for (index, line) in value.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
+        let header = line.split_once(':').and_then(|(name, value)| {
+            let name = HeaderName::try_from(name.trim()).ok()?;
+            Some((name, HeaderValue::try_from(value.trim()).ok()?))
+        });
+        let (name, value) =
+            header.ok_or_else(|| format!("line {}: accepted: Name: value, one a line", index + 1))?;
+        headers.append(name, value);
+    }
+    Ok(headers)
+}
+
+/// Adds what the kubelet adds; a header that is configured empty is not sent (`pkg/probe/http/request.go`).
+pub(super) fn add_defaults(headers: &mut HeaderMap) {
+    for (name, value) in [(USER_AGENT, AGENT), (ACCEPT, "*/*")] {
+        match headers.get(&name) {
+            Some(configured) if configured.is_empty() => drop(headers.remove(&name)),
+            Some(_) => {}
+            None => drop(headers.insert(name, HeaderValue::from_static(value))),
+        }
+    }
+    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+}
+
+/// Adds `Authorization: Basic` for `USER:PASS` from a URL, unless one is configured.
+pub(super) fn add_basic_auth(headers: &mut HeaderMap, credentials: &str) -> Result<(), String> {
+    if headers.contains_key(AUTHORIZATION) {
+        return Ok(());
+    }
+    let decoded = percent_decoded(credentials).ok_or("the user or password has a broken %-escape")?;
+    let value = HeaderValue::try_from(format!("Basic {}", base64(&decoded)));
+    let mut value = value.map_err(|error| error.to_string())?;
+    value.set_sensitive(true);
+    headers.insert(AUTHORIZATION, value);
+    Ok(())
+}
+
+fn percent_decoded(text: &str) -> Option<Vec<u8>> {
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&byte, tail)) = rest.split_first() {
+        rest = tail;
+        if byte == b'%' {
+            let (digits, tail) = rest.split_at_checked(2)?;
+            let digits = std::str::from_utf8(digits).ok().filter(|d| !d.starts_with('+'))?;
+            bytes.push(u8::from_str_radix(digits, 16).ok()?);
+            rest = tail;
+        } else {
+            bytes.push(byte);
+        }
+    }
+    Some(bytes)
+}
+
+/// Standard base64 with padding (RFC 4648, section 4): too little code to pay for a crate in every pod.
+fn base64(bytes: &[u8]) -> String {
+    const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+    let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);
+    for chunk in bytes.chunks(3) {
+        let octet = |index: usize| u32::from(chunk.get(index).copied().unwrap_or(0));
+        let group = octet(0) << 16 | octet(1) << 8 | octet(2);
+        for place in 0..4 {
+            let sextet = (group >> (18 - 6 * place)) & 0x3f;
+            text.push(if place <= chunk.len() { char::from(ALPHABET[sextet as usize]) } else { '=' });
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn basic_credentials_as_in_rfc_7617() {
+        let mut headers = HeaderMap::new();
+        add_basic_auth(&mut headers, "Aladdin:open%20sesame").unwrap();
+        assert_eq!(headers[AUTHORIZATION], "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        for broken in ["%", "%2", "%zz", "%+1"] {
+            assert!(add_basic_auth(&mut HeaderMap::new(), broken).is_err(), "{broken}");
+        }
+    }
+
+    #[test]
+    fn base64_vectors_of_rfc_4648() {
+        let vectors = [("", ""), ("f", "Zg=="), ("fo", "Zm8="), ("foo", "Zm9v"), ("foob", "Zm9vYg==")];
+        for (plain, encoded) in vectors {
+            assert_eq!(base64(plain.as_bytes()), encoded);
+        }
+    }
+
+    #[test]
+    fn names_repeat_and_empty_ones_suppress_a_default() {
+        let mut headers = parse("X-A: 1\n\nX-A: 2\r\nUser-Agent:\nAccept: text/plain").unwrap();
+        add_defaults(&mut headers);
+        let shown: Vec<_> =
+            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
+        assert_eq!(shown, ["x-a: 1", "x-a: 2", "accept: text/plain", "connection: close"]);
+    }
+
+    #[test]
+    fn a_broken_line_is_counted_and_not_repeated() {
+        assert_eq!(parse("A: b\nsecret").unwrap_err(), "line 2: accepted: Name: value, one a line");
+        assert!(parse("A b: c").is_err() && parse(": c").is_err() && parse("A: \u{1}").is_err());
+    }
+}

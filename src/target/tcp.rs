@@ -1,0 +1,183 @@
+//! `tcp://`: a connection opens, and the peer answers as expected where that is asked.
+
+use std::time::Duration;
+
+use regex_lite::Regex;
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+
+use super::url::Authority;
+use super::{Attempt, Stage, net};
+use crate::options::{self, Given};
+use crate::outcome::Outcome;
+
+/// How much of an answer is looked at, in bytes.
+const ANSWER_LIMIT: usize = 10 * 1024;
+
+/// A TCP port (kubelet: `pkg/probe/tcp/tcp.go`).
+#[derive(Debug)]
+pub struct Tcp {
+    authority: Authority,
+    dialogue: Dialogue,
+}
+
+impl Tcp {
+    /// Reads what follows `tcp://`.
+    pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
+        Ok(Self { dialogue: Dialogue::parse(given), authority: Authority::parse(rest, None)? })
+    }
+
+    pub fn shown(&self) -> String {
+        format!("tcp://{}", self.authority.shown())
+    }
+}
+
+impl Attempt for Tcp {
+    async fn attempt(&self, stage: &Stage) -> Outcome {
+        match net::connect(&self.authority.host, self.authority.port).await {
+            Ok(stream) => {
+                stage.connected();
+                self.dialogue.hold(stream).await
+            }
+            Err(reason) => Outcome::failure(reason),
+        }
+    }
+
+    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
+        Dialogue::timed_out(stage, timeout)
+    }
+}
+
+/// What is said over a fresh connection, and what has to come back.
+#[derive(Debug, Default)]
+pub struct Dialogue {
+    send: Vec<u8>,
+    expect: Option<Regex>,
+}
+
+impl Dialogue {
+    /// Takes `_SEND` and `_EXPECT`.
+    pub fn parse(given: &mut Given) -> Self {
+        Self {
+            send: given.take(options::SEND, unescaped).unwrap_or_default(),
+            expect: given.take(options::EXPECT, options::regex),
+        }
+    }
+
+    /// Sends and waits as configured; with nothing configured an open connection is enough.
+    pub async fn hold(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Outcome {
+        if let Err(error) = stream.write_all(&self.send).await {
+            return Outcome::failure(format!("sending failed: {}", net::io_reason(&error)));
+        }
+        let Some(expect) = &self.expect else { return Outcome::Success };
+        let mut answer = Vec::new();
+        while !expect.is_match(&String::from_utf8_lossy(&answer)) {
+            let room = ANSWER_LIMIT - answer.len();
+            match (&mut stream).take(room as u64).read_buf(&mut answer).await {
+                Ok(0) => return Outcome::failure(mismatch(&answer)),
+                Ok(_) => {}
+                Err(error) => {
+                    return Outcome::failure(format!("reading failed: {}", net::io_reason(&error)));
+                }
+            }
+        }
+        Outcome::Success
+    }
+
+    /// The reason of a run that took too long.
+    pub fn timed_out(stage: &Stage, timeout: Duration) -> String {
+        if stage.is_connected() {
+            format!("timeout: no expected answer within {timeout:?}")
+        } else {
+            format!("timeout: no connection within {timeout:?}")
+        }
+    }
+}
+
+/// Says how an answer ended that never matched; what it held may be a secret and is not repeated.
+fn mismatch(answer: &[u8]) -> String {
+    match answer.len() {
+        0 => "the peer closed the connection without an answer".to_owned(),
+        ANSWER_LIMIT.. => format!("the first {ANSWER_LIMIT} bytes of the answer do not match"),
+        length => format!("the peer closed the connection, its answer of {length} bytes does not match"),
+    }
+}
+
+/// Bytes with the escapes `\r \n \t \\ \xHH`.
+fn unescaped(text: &str) -> Result<Vec<u8>, String> {
+    let accepted = || r"accepted: text with the escapes \r \n \t \\ \xHH".to_owned();
+    let mut bytes = Vec::with_capacity(text.len());
+    let mut rest = text.bytes();
+    while let Some(byte) = rest.next() {
+        bytes.push(match (byte, byte == b'\\') {
+            (plain, false) => plain,
+            _ => match rest.next() {
+                Some(b'r') => b'\r',
+                Some(b'n') => b'\n',
+                Some(b't') => b'\t',
+                Some(b'\\') => b'\\',
+                Some(b'x') => {
+                    let mut digit = || rest.next().and_then(|d| char::from(d).to_digit(16));
+                    let value = digit().zip(digit()).map(|(high, low)| high * 16 + low);
+                    value.and_then(|v| u8::try_from(v).ok()).ok_or_else(accepted)?
+                }
+                _ => return Err(accepted()),
+            },
+        });
+    }
+    Ok(bytes)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dialogue(send: &str, expect: &str) -> Dialogue {
+        Dialogue { send: unescaped(send).unwrap(), expect: Some(Regex::new(expect).unwrap()) }
+    }
+
+    #[test]
+    fn escapes() {
+        let expected = [b"PING\r\n\t\\\x00\xff ", "ü".as_bytes()].concat();
+        assert_eq!(unescaped(r"PING\r\n\t\\\x00\xFf ü").unwrap(), expected);
+        for wrong in [r"\", r"\q", r"\x", r"\x1", r"\xg0"] {
+            assert!(unescaped(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn an_answer_may_come_in_pieces() {
+        let stream = tokio_test_stream(&[b"+PO", b"NG\r\n"]);
+        assert_eq!(dialogue(r"PING\r\n", r"\+PONG").hold(stream).await, Outcome::Success);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_never_matches_is_not_repeated() {
+        let stream = tokio_test_stream(&[b"secret"]);
+        let outcome = dialogue("", "PONG").hold(stream).await;
+        assert_eq!(
+            outcome,
+            Outcome::failure("the peer closed the connection, its answer of 6 bytes does not match")
+        );
+    }
+
+    #[tokio::test]
+    async fn an_endless_answer_is_cut() {
+        let flood = vec![b'x'; 64 * 1024];
+        let outcome = dialogue("", "y").hold(tokio_test_stream(&[&flood])).await;
+        assert_eq!(outcome, Outcome::failure("the first 10240 bytes of the answer do not match"));
+    }
+
+    /// A peer that says `pieces` one by one, whatever it hears, and closes.
+    fn tokio_test_stream(pieces: &[&[u8]]) -> tokio::io::DuplexStream {
+        let (near, mut far) = tokio::io::duplex(1024);
+        let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
+        tokio::spawn(async move {
+            for piece in pieces {
+                if far.write_all(&piece).await.is_err() {
+                    return;
+                }
+            }
+        });
+        near
+    }
+}
