@@ -239,6 +239,20 @@ impl Entry {
         status.stale_for(&self.check, moment.now).filter(|_| status.incarnation == moment.incarnation)
     }
 
+    /// The state after thresholds, the initial one in an incarnation that the check has not noticed yet.
+    pub fn is_healthy(&self, moment: Moment) -> bool {
+        let status = self.status.borrow();
+        let is_current = status.incarnation == moment.incarnation;
+        if is_current { status.tracker.is_healthy() } else { self.check.tracker().is_healthy() }
+    }
+
+    /// How many runs of this incarnation failed in a row.
+    pub fn consecutive_failures(&self, moment: Moment) -> u32 {
+        let status = self.status.borrow();
+        let counts = status.incarnation == moment.incarnation && !status.tracker.is_passing();
+        if counts { status.tracker.streak() } else { 0 }
+    }
+
     fn is_exhausted(&self, moment: Moment) -> bool {
         verdict::is_exhausted(&self.check, &self.status.borrow(), moment)
     }

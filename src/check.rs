@@ -23,8 +23,8 @@ pub struct Timing {
     pub initial_delay: Duration,
     /// Between the beginnings of two runs.
     pub period: Duration,
-    /// The same, from the first failing run until the check is healthy again.
-    pub unhealthy_period: Duration,
+    /// The same from the first failing run until the check is healthy again, where it differs.
+    pub unhealthy_period: Option<Duration>,
     /// After which a run without a result has failed.
     pub timeout: Duration,
     /// How many equal results decide.
@@ -37,7 +37,7 @@ impl Default for Timing {
         Self {
             initial_delay: Duration::ZERO,
             period: Duration::from_secs(10),
-            unhealthy_period: Duration::from_secs(10),
+            unhealthy_period: None,
             timeout: Duration::from_secs(1),
             thresholds: Thresholds::default(),
         }
@@ -46,13 +46,13 @@ impl Default for Timing {
 
 impl Timing {
     /// The period that applies now.
-    const fn period_when(&self, is_degraded: bool) -> Duration {
-        if is_degraded { self.unhealthy_period } else { self.period }
+    fn period_when(&self, is_degraded: bool) -> Duration {
+        self.unhealthy_period.filter(|_| is_degraded).unwrap_or(self.period)
     }
 
     /// The longer of the two periods.
     pub fn longest_period(&self) -> Duration {
-        self.period.max(self.unhealthy_period)
+        self.period.max(self.period_when(true))
     }
 }
 
@@ -119,7 +119,7 @@ impl<A: Attempt> CheckTask<A> {
             if schedule.due() > Instant::now() {
                 sleep_until(schedule.due()).await;
             }
-            let run = self.attempt().await;
+            let run = attempt(&self.check, &self.target).await;
             let late = run.began.saturating_duration_since(schedule.due().max(free));
             self.schedule_delay.observe(late.as_secs_f64());
             free = run.began + run.duration;
@@ -143,18 +143,6 @@ impl<A: Attempt> CheckTask<A> {
                 std::future::pending::<()>().await;
             }
         }
-    }
-
-    async fn attempt(&self) -> Run {
-        let began = Instant::now();
-        let (limit, stage) = (self.check.timing.timeout, Stage::default());
-        // In a box of its own, since a resting check should not pay for the memory of a running one.
-        let attempt = Box::pin(self.target.attempt(&stage));
-        let outcome = match timeout(limit, attempt).await {
-            Ok(outcome) => outcome,
-            Err(_) => Outcome::Timeout(self.target.timed_out(&stage, limit).into()),
-        };
-        Run { began, duration: began.elapsed(), outcome }
     }
 
     /// Publishes a run, and whether the check is healthy after it.
@@ -197,6 +185,19 @@ impl<A: Attempt> CheckTask<A> {
             }
         }
     }
+}
+
+/// One run: an attempt at the target, cut off at the check's timeout.
+pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
+    let began = Instant::now();
+    let (limit, stage) = (check.timing.timeout, Stage::default());
+    // In a box of its own, since a resting check should not pay for the memory of a running one.
+    let attempt = Box::pin(target.attempt(&stage));
+    let outcome = match timeout(limit, attempt).await {
+        Ok(outcome) => outcome,
+        Err(_) => Outcome::Timeout(target.timed_out(&stage, limit).into()),
+    };
+    Run { began, duration: began.elapsed(), outcome }
 }
 
 #[cfg(test)]

@@ -3,13 +3,22 @@
 //!
 //! The binary is the product; this library exists so that its parts can be tested and read one by one.
 
+pub mod app;
 pub mod board;
 pub mod check;
+pub mod cli;
+pub mod config;
+pub mod log;
+pub mod metrics;
 pub mod options;
 pub mod outcome;
 pub mod probe;
 pub mod schedule;
+pub mod server;
+pub mod signal;
 pub mod status;
+pub mod supervisor;
 pub mod target;
 pub mod tracker;
+pub mod unix_time;
 pub mod verdict;

@@ -43,7 +43,7 @@ impl fmt::Display for Problem {
 }
 
 /// An option: the end of its variable's name and its place in [`Options`].
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct OptionName {
     /// What follows the check's variable and an underscore: `PERIOD_SECONDS`.
     pub suffix: &'static str,
@@ -120,10 +120,10 @@ pub struct Given {
 
 impl Given {
     /// Collects the variables `(suffix, value)` that belong to `variable`.
-    pub fn new<'a>(variable: &str, options: impl IntoIterator<Item = (&'a str, &'a str)>) -> Self {
+    pub fn new<'a>(variable: &str, options: impl IntoIterator<Item = (OptionName, &'a str)>) -> Self {
         let prefix = format!("{variable}_");
         let named =
-            options.into_iter().map(|(suffix, value)| (format!("{prefix}{suffix}"), value.to_owned()));
+            options.into_iter().map(|(name, value)| (format!("{prefix}{}", name.suffix), value.to_owned()));
         let (options, problems) = match envy::prefixed(prefix.as_str()).from_iter(named) {
             Ok(options) => (options, Vec::new()),
             Err(error) => (Options::default(), vec![Problem::without_value(variable, error.to_string())]),
@@ -137,16 +137,17 @@ impl Given {
         parse(&value).map_err(|accepted| self.problems.push(self.problem(name, &value, accepted))).ok()
     }
 
-    /// Notes that an option was understood but does not fit.
-    pub fn reject(&mut self, name: OptionName, value: &str, message: impl Into<String>) {
-        self.problems.push(self.problem(name, value, message.into()));
+    /// Notes that the variable without an option's name is wrong; `shown` is its value without secrets.
+    pub fn reject_variable(&mut self, shown: &str, message: impl Into<String>) {
+        self.problems.push(Problem::new(self.variable.as_str(), shown, message));
     }
 
-    /// Ends the reading: an option that nobody took cannot be used here.
-    pub fn finish(mut self, user: &str) -> Vec<Problem> {
+    /// Ends the reading. An option that nobody took cannot be used by `user`, where that is known.
+    pub fn finish(mut self, user: Option<&str>) -> Vec<Problem> {
+        let Some(user) = user else { return self.problems };
         for &name in ALL {
             if let Some(value) = (name.slot)(&mut self.options).take() {
-                self.reject(name, &value, format!("{user} has no such option"));
+                self.problems.push(self.problem(name, &value, format!("{user} has no such option")));
             }
         }
         self.problems
@@ -210,9 +211,9 @@ mod tests {
 
     #[test]
     fn what_nobody_takes_is_reported_and_secrets_are_hidden() {
-        let mut given = Given::new("LIVENESS_WEB", [("SEND", "hunter2"), ("METHOD", "PUT")]);
+        let mut given = Given::new("LIVENESS_WEB", [(SEND, "hunter2"), (METHOD, "PUT")]);
         assert_eq!(given.take(METHOD, |m| Ok(m.to_owned())), Some("PUT".to_owned()));
-        let texts: Vec<_> = given.finish("an exec target").iter().map(ToString::to_string).collect();
+        let texts: Vec<_> = given.finish(Some("an exec target")).iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["LIVENESS_WEB_SEND=(hidden): an exec target has no such option"]);
     }
 }

@@ -55,13 +55,27 @@ pub enum Target {
 }
 
 impl Target {
-    /// The beginnings of every target, in the contract's order.
-    pub const FORMS: [&str; 9] =
-        ["http://", "https://", "http+unix://", "tcp://", "unix:", "grpc://", "grpcs://", "exec:", "file:"];
+    /// How every target begins and what it is called, in the contract's order.
+    const FORMS: [(&str, &str); 9] = [
+        ("http://", "an http target"),
+        ("https://", "an https target"),
+        ("http+unix://", "an http+unix target"),
+        ("tcp://", "a tcp target"),
+        ("unix:", "a unix target"),
+        ("grpc://", "a grpc target"),
+        ("grpcs://", "a grpcs target"),
+        ("exec:", "an exec target"),
+        ("file:", "a file target"),
+    ];
 
-    /// Whether `value` begins as a target does.
-    pub fn is_begun_by(value: &str) -> bool {
-        Self::FORMS.iter().any(|form| value.starts_with(form))
+    /// What kind of target `value` means to be, if it begins like one.
+    pub fn kind(value: &str) -> Option<&'static str> {
+        Self::FORMS.iter().find(|(form, _)| value.starts_with(form)).map(|(_, kind)| *kind)
+    }
+
+    /// The accepted forms, for errors.
+    pub fn accepted() -> String {
+        Self::FORMS.map(|(form, _)| format!("{form}…")).join(", ")
     }
 
     /// Reads a target and the options that it understands.
@@ -69,13 +83,13 @@ impl Target {
     /// # Errors
     /// What would be accepted instead.
     pub fn parse(value: &str, given: &mut Given) -> Result<Self, String> {
-        let form = Self::FORMS.into_iter().find(|form| value.starts_with(form));
-        match form.map(|form| (form, &value[form.len()..])) {
+        let form = Self::FORMS.into_iter().find(|(form, _)| value.starts_with(form));
+        match form.map(|(form, _)| (form, &value[form.len()..])) {
             Some(("http://", rest)) => Http::parse(rest, given).map(Self::Http),
             Some(("tcp://", rest)) => Tcp::parse(rest, given).map(Self::Tcp),
             Some(("exec:", rest)) => Exec::parse(rest).map(Self::Exec),
             Some((form, _)) => Err(format!("{form} targets are not supported by this version")),
-            None => Err(format!("not a target; accepted: {}", Self::FORMS.join("…, ") + "…")),
+            None => Err(format!("not a target; accepted: {}", Self::accepted())),
         }
     }
 
@@ -85,15 +99,6 @@ impl Target {
             Self::Http(http) => http.shown(),
             Self::Tcp(tcp) => tcp.shown(),
             Self::Exec(exec) => exec.shown(),
-        }
-    }
-
-    /// The kind of target, for errors: `an exec target`.
-    pub const fn kind(&self) -> &'static str {
-        match self {
-            Self::Http(_) => "an http target",
-            Self::Tcp(_) => "a tcp target",
-            Self::Exec(_) => "an exec target",
         }
     }
 }

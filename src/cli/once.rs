@@ -1,0 +1,46 @@
+//! `health-proxy check`: every check once, as a table.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use tokio::task::JoinSet;
+
+use super::{CliError, print, table};
+use crate::check::{Check, attempt};
+use crate::config::Config;
+use crate::outcome::one_line;
+use crate::status::Run;
+
+pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let results = runtime.block_on(run_all(config));
+    let header = ["PROBE", "CHECK", "RESULT", "SECONDS", "TARGET", "REASON"].map(str::to_owned);
+    print(&table::text(std::iter::once(header).chain(results.iter().map(row))));
+    let fails = |(check, run): &(Arc<Check>, Run)| check.required && !run.outcome.passed();
+    Ok(if results.iter().any(fails) { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+}
+
+async fn run_all(config: Config) -> Vec<(Arc<Check>, Run)> {
+    let mut runs = JoinSet::new();
+    for (check, target) in config.checks {
+        runs.spawn(async move {
+            let run = attempt(&check, &target).await;
+            (check, run)
+        });
+    }
+    let mut results = runs.join_all().await;
+    results.sort_by(|(a, _), (b, _)| (a.probe, &a.name).cmp(&(b.probe, &b.name)));
+    results
+}
+
+fn row((check, run): &(Arc<Check>, Run)) -> [String; 6] {
+    let optional = if check.required { "" } else { " (not required)" };
+    [
+        check.probe.to_string(),
+        check.name.clone(),
+        format!("{}{optional}", run.outcome.kind().as_str()),
+        format!("{:.3}", run.duration.as_secs_f64()),
+        check.target.clone(),
+        run.outcome.text().map(|text| one_line(text)).unwrap_or_default(),
+    ]
+}

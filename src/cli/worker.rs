@@ -1,0 +1,55 @@
+//! The hidden command `worker`: the process that does the work, on the socket that it was given.
+
+use std::io;
+use std::net::TcpListener;
+use std::os::fd::AsFd;
+use std::process::ExitCode;
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::{SigSet, Signal};
+
+use super::CliError;
+use crate::app;
+use crate::config::{Config, LogFormat};
+use crate::log;
+use crate::signal::Termination;
+
+pub(super) fn run(config: Config, is_successor: bool) -> Result<ExitCode, CliError> {
+    let listener = prepare()?;
+    let as_json = match config.settings.log_format {
+        Some(format) => format == LogFormat::Json,
+        None => !io::IsTerminal::is_terminal(&io::stdout()),
+    };
+    let log = log::start(config.settings.log.clone(), as_json)?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let result = runtime.block_on(work(config, listener, is_successor));
+    log.finish();
+    result.map(|()| ExitCode::SUCCESS)
+}
+
+/// Takes over what the supervisor prepared: the socket, and the signals that it had blocked.
+fn prepare() -> io::Result<TcpListener> {
+    // Without its supervisor a worker would hold the port for nobody.
+    set_pdeathsig(Signal::SIGKILL)?;
+    SigSet::all().thread_unblock()?;
+    let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
+    listener.set_nonblocking(true)?;
+    Ok(listener)
+}
+
+async fn work(config: Config, listener: TcpListener, is_successor: bool) -> Result<(), CliError> {
+    let mut termination = Termination::listen()?;
+    let listener = tokio::net::TcpListener::from_std(listener)?;
+    let address = listener.local_addr()?;
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, is_successor, "listening");
+    let (asked, asking) = tokio::sync::oneshot::channel();
+    tokio::spawn(async move {
+        let signal = termination.next().await;
+        tracing::info!(signal, "shutting down");
+        let _ = asked.send(());
+        let signal = termination.next().await;
+        tracing::warn!(signal, "ending at once");
+        std::process::exit(1);
+    });
+    Ok(app::run(config, listener, is_successor, async { drop(asking.await) }).await?)
+}

@@ -1,0 +1,278 @@
+//! The grammar of the variables, and each error's text.
+
+use std::ffi::OsString;
+use std::os::unix::ffi::OsStringExt;
+use std::time::Duration;
+
+use super::{Config, LogFormat};
+
+fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
+    let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
+    Config::read(variables).map_err(|error| error.to_string())
+}
+
+/// The errors of a configuration that has nothing right but one check.
+fn errors(variables: &[(&str, &str)]) -> Vec<String> {
+    read(variables).expect_err("a wrong configuration").lines().map(str::to_owned).collect()
+}
+
+#[track_caller]
+fn assert_error(variables: &[(&str, &str)], expected: &str) {
+    assert_eq!(errors(variables), [expected]);
+}
+
+const WEB: (&str, &str) = ("LIVENESS_WEB", "http://:8080/healthz");
+const TARGETS: &str =
+    "http://…, https://…, http+unix://…, tcp://…, unix:…, grpc://…, grpcs://…, exec:…, file:…";
+
+#[test]
+fn a_check_is_one_variable() {
+    let config = read(&[("READINESS_MAIN_DB", "tcp://:5432"), WEB]).unwrap();
+    let shown: Vec<_> = config
+        .checks
+        .iter()
+        .map(|(check, _)| format!("{} {} {}", check.probe, check.name, check.target))
+        .collect();
+    assert_eq!(
+        shown,
+        ["liveness web http://localhost:8080/healthz", "readiness main-db tcp://localhost:5432"]
+    );
+    let timing = config.checks[0].0.timing;
+    assert_eq!(timing, crate::check::Timing::default());
+}
+
+#[test]
+fn options_override_the_defaults_of_the_probe() {
+    let config = read(&[
+        WEB,
+        ("LIVENESS_PERIOD_SECONDS", "5"),
+        ("LIVENESS_UNHEALTHY_PERIOD_SECONDS", "0.5"),
+        ("LIVENESS_FAILURE_THRESHOLD", "7"),
+        ("LIVENESS_WEB_FAILURE_THRESHOLD", "2"),
+        ("LIVENESS_WEB_REQUIRED", "false"),
+    ])
+    .unwrap();
+    let check = &config.checks[0].0;
+    assert_eq!(check.timing.period, Duration::from_secs(5));
+    assert_eq!(check.timing.unhealthy_period, Some(Duration::from_millis(500)));
+    assert_eq!(check.timing.thresholds.failure, 2);
+    assert!(!check.required);
+}
+
+#[test]
+fn a_check_may_be_named_like_an_option() {
+    let config = read(&[
+        ("READINESS_APP_STATUS", "http://:80/status"),
+        ("READINESS_APP_STATUS_STATUS", "204"),
+        ("READINESS_DB", "tcp://:1"),
+        ("READINESS_DB_REPLICA", "tcp://:2"),
+        ("READINESS_DB_REPLICA_UNHEALTHY_PERIOD_SECONDS", "1"),
+    ])
+    .unwrap();
+    let names: Vec<_> = config.checks.iter().map(|(check, _)| check.name.as_str()).collect();
+    assert_eq!(names, ["app-status", "db", "db-replica"]);
+    assert_eq!(config.checks[2].0.timing.unhealthy_period, Some(Duration::from_secs(1)));
+}
+
+#[test]
+fn settings() {
+    let config = read(&[
+        WEB,
+        ("HEALTH_PROXY_LISTEN", "127.0.0.1:1"),
+        ("HEALTH_PROXY_LOG", "warn,health_proxy=debug"),
+        ("HEALTH_PROXY_LOG_FORMAT", "json"),
+        ("HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS", "2.5"),
+        ("HEALTH_PROXY_DETAILS", "false"),
+    ])
+    .unwrap();
+    assert_eq!(config.settings.listen, Some("127.0.0.1:1".parse().unwrap()));
+    assert_eq!(config.settings.log_format, Some(LogFormat::Json));
+    assert_eq!(config.settings.shutdown_delay, Duration::from_millis(2500));
+    assert!(!config.settings.details);
+}
+
+#[test]
+fn links_to_services_are_ignored_whatever_the_service_is_called() {
+    for service in ["LIVENESS_WEB", "HEALTH_PROXY", "READINESS", "STARTUP_X", "LIVENESS"] {
+        let link = |rest: &str, value: &str| (format!("{service}_{rest}"), value.to_owned());
+        let mut variables = vec![
+            link("SERVICE_HOST", "10.0.0.1"),
+            link("SERVICE_PORT", "80"),
+            link("SERVICE_PORT_HTTP", "80"),
+            link("PORT", "tcp://10.0.0.1:80"),
+            link("PORT_80_TCP", "tcp://10.0.0.1:80"),
+            link("PORT_80_TCP_PROTO", "tcp"),
+            link("PORT_80_TCP_PORT", "80"),
+            link("PORT_80_TCP_ADDR", "10.0.0.1"),
+        ];
+        variables.push(("READINESS_REAL".to_owned(), "tcp://:1".to_owned()));
+        let borrowed: Vec<_> = variables.iter().map(|(n, v)| (n.as_str(), v.as_str())).collect();
+        let config = read(&borrowed).unwrap();
+        assert_eq!(config.checks.len(), 1, "{service}");
+    }
+}
+
+#[test]
+fn half_a_link_is_no_link() {
+    let config = read(&[("LIVENESS_WEB_PORT", "tcp://10.0.0.1:80")]).unwrap();
+    assert_eq!(config.checks[0].0.name, "web-port");
+    let both = [("LIVENESS_WEB_SERVICE_HOST", "10.0.0.1"), ("LIVENESS_WEB_SERVICE_PORT", "80")];
+    let own = read(&[both[0], both[1], ("LIVENESS_WEB_PORT", "tcp://:80")]).unwrap();
+    assert_eq!(own.checks[0].0.target, "tcp://localhost:80");
+}
+
+#[test]
+fn wrong_values_are_named() {
+    let option = |name: &'static str, value: &'static str| [WEB, (name, value)];
+    assert_error(
+        &option("LIVENESS_WEB_PERIOD_SECONDS", "5s"),
+        "LIVENESS_WEB_PERIOD_SECONDS=\"5s\": accepted: seconds from 0.01 to 31536000, such as 10 or 0.5",
+    );
+    assert_error(
+        &option("LIVENESS_WEB_FAILURE_THRESHOLD", "0"),
+        "LIVENESS_WEB_FAILURE_THRESHOLD=\"0\": accepted: a whole number of at least 1",
+    );
+    assert_error(
+        &option("LIVENESS_WEB_SUCCESS_THRESHOLD", "2"),
+        "LIVENESS_WEB_SUCCESS_THRESHOLD=\"2\": must be 1 for liveness, as in the kubelet",
+    );
+    assert_error(
+        &option("LIVENESS_SUCCESS_THRESHOLD", "2"),
+        "LIVENESS_SUCCESS_THRESHOLD=\"2\": must be 1 for liveness, as in the kubelet",
+    );
+    assert_error(
+        &option("LIVENESS_WEB_REQUIRED", "yes"),
+        "LIVENESS_WEB_REQUIRED=\"yes\": accepted: true or false",
+    );
+    assert_error(
+        &option("LIVENESS_WEB_STATUS", "2xx"),
+        "LIVENESS_WEB_STATUS=\"2xx\": accepted: status codes and ranges from 100 to 599, such as 200,300-399",
+    );
+    assert_error(
+        &option("LIVENESS_WEB_METHOD", "get"),
+        "LIVENESS_WEB_METHOD=\"get\": accepted: a request method in capitals, such as GET, HEAD or POST",
+    );
+    assert_error(
+        &option("LIVENESS_WEB_HTTP_HEADERS", "Authorization Bearer secret"),
+        "LIVENESS_WEB_HTTP_HEADERS=(hidden): line 1: accepted: Name: value, one a line",
+    );
+    assert!(errors(&option("LIVENESS_WEB_BODY_MATCHES", "("))[0].contains("not a regular expression"));
+}
+
+#[test]
+fn wrong_targets_are_named_without_their_password() {
+    assert_error(
+        &[("LIVENESS_WEB", "htp://user:secret@host:80/")],
+        &format!("LIVENESS_WEB=\"htp://***@host:80/\": not a target; accepted: {TARGETS}"),
+    );
+    assert_error(
+        &[("LIVENESS_WEB", "http://user:secret@host/")],
+        "LIVENESS_WEB=\"http://***@host/\": accepted: HOST:PORT or :PORT with a port from 1 to 65535, such as :8080",
+    );
+    assert_error(
+        &[("LIVENESS_RUN", "exec:")],
+        "LIVENESS_RUN=\"exec:\": no command; accepted: exec:COMMAND ARG… or exec:[\"COMMAND\",\"ARG\"]",
+    );
+    let config = read(&[("LIVENESS_WEB", "http://user:secret@:80/")]).unwrap();
+    assert_eq!(config.checks[0].0.target, "http://***@localhost:80/");
+    assert!(!format!("{config:?}").contains("c2VjcmV0"), "the header stays hidden");
+}
+
+#[test]
+fn misspelt_names_get_a_hint() {
+    assert_error(
+        &[WEB, ("LIVENESS_WEB_PERIOD", "5")],
+        &format!(
+            "LIVENESS_WEB_PERIOD=\"5\": neither an option of LIVENESS_WEB nor a target ({TARGETS}); \
+             did you mean LIVENESS_WEB_PERIOD_SECONDS?"
+        ),
+    );
+    assert_error(
+        &[WEB, ("LIVENESS_PERIOD", "5")],
+        &format!(
+            "LIVENESS_PERIOD=\"5\": neither an option of LIVENESS nor a target ({TARGETS}); \
+             did you mean LIVENESS_PERIOD_SECONDS?"
+        ),
+    );
+    assert_error(
+        &[WEB, ("LIVENESS_WBE_PERIOD_SECONDS", "5")],
+        "LIVENESS_WBE_PERIOD_SECONDS: no check LIVENESS_WBE is defined; did you mean LIVENESS_WEB_PERIOD_SECONDS?",
+    );
+    assert_error(
+        &[WEB, ("HEALTH_PROXY_LISTN", ":1")],
+        "HEALTH_PROXY_LISTN: no such setting; did you mean HEALTH_PROXY_LISTEN?",
+    );
+    assert_error(
+        &[WEB, ("HEALTH_PROXY_QUUX", "1")],
+        "HEALTH_PROXY_QUUX: no such setting; accepted: HEALTH_PROXY_LISTEN, HEALTH_PROXY_LOG, \
+         HEALTH_PROXY_LOG_FORMAT, HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS, HEALTH_PROXY_DETAILS",
+    );
+}
+
+#[test]
+fn options_in_the_wrong_place_are_refused() {
+    assert_error(
+        &[("LIVENESS_DB", "tcp://:5432"), ("LIVENESS_DB_METHOD", "GET")],
+        "LIVENESS_DB_METHOD=\"GET\": a tcp target has no such option",
+    );
+    assert_error(
+        &[WEB, ("LIVENESS_METHOD", "GET")],
+        "LIVENESS_METHOD=(hidden): this option needs a check's name before it; it has no default for a whole probe",
+    );
+    assert_error(
+        &[("LIVENESS", "tcp://:1"), WEB],
+        "LIVENESS=(hidden): a check needs a name, such as LIVENESS_WEB",
+    );
+}
+
+#[test]
+fn names_are_unique_and_not_ours() {
+    assert_error(
+        &[("READINESS_MAIN_DB", "tcp://:1"), ("READINESS_main_db", "tcp://:2")],
+        "READINESS_main_db=\"tcp://:2\": READINESS_MAIN_DB has the same name, main-db; \
+         a probe's checks need different ones",
+    );
+    assert_error(
+        &[("READINESS_DRAIN", "tcp://:1")],
+        "READINESS_DRAIN=\"tcp://:1\": the name drain is taken: /readyz uses it for a reason of its own",
+    );
+    assert!(errors(&[("READINESS_", "tcp://:1")])[0].contains("a check's name holds letters"));
+    assert!(errors(&[("READINESS_A.B", "tcp://:1")])[0].contains("a check's name holds letters"));
+}
+
+#[test]
+fn nothing_configured_is_an_error() {
+    assert_error(
+        &[("PATH", "/bin"), ("LIVENESS", "unrelated")],
+        "LIVENESS_NAME, READINESS_NAME, STARTUP_NAME: no check is configured; \
+         such as LIVENESS_WEB=http://:8080/healthz",
+    );
+}
+
+#[test]
+fn what_is_not_utf_8_is_an_error_only_where_it_is_ours() {
+    let bad = || OsString::from_vec(vec![0xff]);
+    let others = [(bad(), bad()), ("LIVENESS_WEB".into(), "tcp://:1".into())];
+    assert!(Config::read(others).is_ok());
+    let error = Config::read([("LIVENESS_WEB".into(), bad())]).unwrap_err().to_string();
+    assert_eq!(error, "LIVENESS_WEB=(hidden): not valid UTF-8");
+}
+
+#[test]
+fn ten_errors_come_at_once() {
+    let errors = errors(&[
+        WEB,
+        ("LIVENESS_WEB_PERIOD_SECONDS", "0"),
+        ("LIVENESS_WEB_TIMEOUT_SECONDS", "-1"),
+        ("LIVENESS_WEB_FAILURE_THRESHOLD", "x"),
+        ("LIVENESS_WEB_SEND", "secret"),
+        ("LIVENESS_WEB_PERIOD", "5"),
+        ("READINESS_DB", "tcp://:0"),
+        ("READINESS_GONE_STATUS", "200"),
+        ("STARTUP_X", "nothing"),
+        ("HEALTH_PROXY_DETAILS", "maybe"),
+        ("HEALTH_PROXY_LOG", "loud=what"),
+    ]);
+    assert_eq!(errors.len(), 10, "{errors:#?}");
+    assert!(!errors.concat().contains("secret"));
+}

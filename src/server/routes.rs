@@ -1,0 +1,180 @@
+//! The routes of contract section 4. Callers only read, but for the two things that the kubelet does.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+
+use axum::Router;
+use axum::body::Body;
+use axum::extract::{Extension, MatchedPath, Path, RawQuery, Request, State};
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::middleware::{Next, from_fn_with_state};
+use axum::routing::{MethodRouter, get, post};
+
+use super::answer::{self, Query, WITHHELD};
+use super::{Site, document};
+use crate::probe::Probe;
+use crate::verdict::Finding;
+
+/// The routes and the codes that they can answer, so that each series exists from the start.
+const SERIES: [(&str, &[&str]); 11] = [
+    ("/", &["404"]),
+    ("/-/healthy", &["200", "503"]),
+    ("/drain", &["200", "403"]),
+    ("/livez", &["200", "503"]),
+    ("/livez/{check}", &["200", "404", "503"]),
+    ("/metrics", &["200"]),
+    ("/readyz", &["200", "503"]),
+    ("/readyz/{check}", &["200", "404", "503"]),
+    ("/startupz", &["200", "503"]),
+    ("/startupz/{check}", &["200", "404", "503"]),
+    ("/status", &["200"]),
+];
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Peer(pub(super) IpAddr);
+
+type Shared = State<Arc<Site>>;
+
+/// All routes over `site`.
+pub(super) fn router(site: Arc<Site>) -> Router {
+    for (route, codes) in SERIES {
+        for code in codes {
+            drop(site.metrics.http_requests.with_label_values(&[route, code]));
+        }
+    }
+    let mut router = Router::new()
+        .route("/-/healthy", get(healthy))
+        .route("/drain", post(drain))
+        .route("/metrics", get(metrics))
+        .route("/status", get(status));
+    for probe in Probe::ALL {
+        router = router
+            .route(&format!("/{}", probe.path()), whole(probe))
+            .route(&format!("/{}/{{check}}", probe.path()), single(probe));
+    }
+    router
+        .fallback(|| async { text(StatusCode::NOT_FOUND, "not found\n") })
+        .layer(from_fn_with_state(Arc::clone(&site), finish))
+        .with_state(site)
+}
+
+/// Counts each answer under its route, and adds the headers that all answers have.
+async fn finish(State(site): Shared, request: Request, next: Next) -> Response<Body> {
+    let route = request.extensions().get::<MatchedPath>().cloned();
+    let mut response = next.run(request).await;
+    let route = route.as_ref().map_or("other", |route| route.as_str());
+    site.metrics.http_requests.with_label_values(&[route, response.status().as_str()]).inc();
+    let headers = response.headers_mut();
+    headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    response
+}
+
+/// `/livez`, `/readyz`, `/startupz`
+fn whole(probe: Probe) -> MethodRouter<Arc<Site>> {
+    get(move |State(site): Shared, RawQuery(query): RawQuery, headers: HeaderMap| async move {
+        let is_kubelet = probe == Probe::Startup && is_kubelet(&headers);
+        if is_kubelet {
+            site.board.kubelet_asks_startup(None);
+        }
+        let query = Query::parse(query.as_deref());
+        let (passes, body) = if query.is_plain() && site.board.passes(probe) {
+            (true, "ok".to_owned())
+        } else {
+            let verdict = site.board.verdict(probe, &query.excluded);
+            (verdict.passes(), answer::text(probe, &verdict, query.verbose, site.details))
+        };
+        if is_kubelet && passes {
+            site.board.kubelet_told_started(None);
+        }
+        text(code(passes), body)
+    })
+}
+
+/// `/livez/NAME`, `/readyz/NAME`, `/startupz/NAME`
+fn single(probe: Probe) -> MethodRouter<Arc<Site>> {
+    get(move |State(site): Shared, Path(name): Path<String>, headers: HeaderMap| async move {
+        let is_kubelet = probe == Probe::Startup && is_kubelet(&headers);
+        if is_kubelet {
+            site.board.kubelet_asks_startup(Some(&name));
+        }
+        let Some(entry) = site.board.entry(probe, &name) else {
+            return text(StatusCode::NOT_FOUND, "no such check\n");
+        };
+        if let Finding::Failed(reason) = entry.finding(probe, site.board.moment()) {
+            let reason = if site.details { &reason } else { WITHHELD };
+            return text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"));
+        }
+        if is_kubelet {
+            site.board.kubelet_told_started(Some(&name));
+        }
+        text(StatusCode::OK, "ok")
+    })
+}
+
+async fn healthy(State(site): Shared) -> Response<Body> {
+    let stale = site.board.stale();
+    if stale.is_empty() {
+        return text(StatusCode::OK, "ok");
+    }
+    let lines = stale.iter().map(|(name, reason)| format!("[-]{name} {reason}\n"));
+    text(StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>())
+}
+
+/// From loopback alone, and from no web page: a browser names the page's origin, and a rebound name its host.
+async fn drain(
+    State(site): Shared,
+    Extension(Peer(ip)): Extension<Peer>,
+    headers: HeaderMap,
+) -> Response<Body> {
+    let is_from_page = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
+    if !ip.to_canonical().is_loopback() || is_from_page || !is_addressed_to_loopback(&headers) {
+        return text(StatusCode::FORBIDDEN, "only health-proxy drain, in this pod, may do this\n");
+    }
+    site.board.drain();
+    text(StatusCode::OK, "draining\n")
+}
+
+async fn metrics(State(site): Shared) -> Response<Body> {
+    match site.metrics.encode() {
+        Ok(body) => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+async fn status(State(site): Shared) -> Response<Body> {
+    let document = document::Document::of(&site);
+    match serde_json::to_string(&document) {
+        Ok(body) => typed(StatusCode::OK, "application/json", body),
+        Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
+    }
+}
+
+/// Whether the kubelet asks, and not a sidecar that only looks like it to apps and meshes.
+fn is_kubelet(headers: &HeaderMap) -> bool {
+    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
+    agent.starts_with("kube-probe/") && !agent.contains("health-proxy/")
+}
+
+fn is_addressed_to_loopback(headers: &HeaderMap) -> bool {
+    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
+    name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+}
+
+const fn code(passes: bool) -> StatusCode {
+    if passes { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE }
+}
+
+fn text(code: StatusCode, body: impl Into<Body>) -> Response<Body> {
+    typed(code, "text/plain; charset=utf-8", body)
+}
+
+fn typed(code: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {
+    let mut response = Response::new(body.into());
+    *response.status_mut() = code;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+    response
+}

@@ -1,0 +1,183 @@
+//! The first of the two processes: it holds the listening socket, and there is always a worker behind it.
+//!
+//! It reads the configuration once; after that it waits for signals and children and does nothing else: no
+//! async runtime, nothing read from outside. Callers wait in the socket's backlog while a worker starts.
+
+use std::collections::VecDeque;
+use std::io::{self, ErrorKind};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
+use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use std::time::{Duration, Instant};
+
+use nix::errno::Errno;
+use nix::sys::prctl::set_child_subreaper;
+use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+use nix::unistd::Pid;
+
+/// The hidden command that is the second process.
+pub const WORKER: &str = "worker";
+
+/// Its argument when it takes over from an earlier one.
+pub const SUCCESSOR: &str = "successor";
+
+/// Where to listen by default.
+const PORT: u16 = 9809;
+
+/// So many deaths of the worker within [`DEATHS_WITHIN`] end the container.
+const DEATHS: usize = 5;
+
+/// See [`DEATHS`].
+const DEATHS_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why the supervisor ends with a failure.
+#[derive(Debug, thiserror::Error)]
+pub enum SupervisorError {
+    /// The port cannot be had.
+    #[error("HEALTH_PROXY_LISTEN={0}: cannot listen: {1}")]
+    Listen(SocketAddr, io::Error),
+    /// A worker cannot be started.
+    #[error("cannot start the worker: {0}")]
+    Start(io::Error),
+    /// Signals or children cannot be waited for.
+    #[error("cannot wait: {0}")]
+    Wait(#[from] Errno),
+    /// Workers do not live.
+    #[error("the worker died {DEATHS} times within a minute, the last time by {0}")]
+    Deaths(String),
+}
+
+/// Listens, keeps a worker alive, passes SIGTERM and SIGINT on, and reaps every orphan.
+///
+/// Gives the worker's exit code once it was asked to end.
+///
+/// # Errors
+/// The port cannot be had, or workers do not live.
+pub fn run(listen: Option<SocketAddr>) -> Result<u8, SupervisorError> {
+    let signals = SigSet::from_iter([Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT]);
+    signals.thread_block()?;
+    set_child_subreaper(true)?;
+    let mut worker = Worker::start(bind(listen)?)?;
+    loop {
+        match signals.wait()? {
+            Signal::SIGCHLD => {
+                if let Some(code) = worker.reap()? {
+                    return Ok(code);
+                }
+            }
+            signal => worker.end(signal)?,
+        }
+    }
+}
+
+/// Binds the configured address, or port 9809 on every address that this pod has.
+fn bind(listen: Option<SocketAddr>) -> Result<TcpListener, SupervisorError> {
+    let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT));
+    let address = listen.unwrap_or(any);
+    let has_no_ipv6 = |error: &io::Error| {
+        error.kind() == ErrorKind::AddrNotAvailable
+            || error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
+    };
+    let bound = match TcpListener::bind(address) {
+        Err(error) if listen.is_none() && has_no_ipv6(&error) => {
+            TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))
+        }
+        bound => bound,
+    };
+    bound.map_err(|error| SupervisorError::Listen(address, error))
+}
+
+/// The worker of the moment.
+struct Worker {
+    listener: TcpListener,
+    id: Pid,
+    is_ending: bool,
+    deaths: VecDeque<Instant>,
+}
+
+impl Worker {
+    fn start(listener: TcpListener) -> Result<Self, SupervisorError> {
+        let id = spawn(&listener, &[WORKER])?;
+        Ok(Self { listener, id, is_ending: false, deaths: VecDeque::new() })
+    }
+
+    /// Passes a signal on; from then on the worker's end is ours.
+    fn end(&mut self, signal: Signal) -> Result<(), SupervisorError> {
+        self.is_ending = true;
+        Ok(kill(self.id, signal)?)
+    }
+
+    /// Reaps whatever has ended. Gives the exit code when the worker's end is ours.
+    fn reap(&mut self) -> Result<Option<u8>, SupervisorError> {
+        loop {
+            match waitpid(None, Some(WaitPidFlag::WNOHANG)) {
+                Ok(WaitStatus::StillAlive) | Err(Errno::ECHILD) => return Ok(None),
+                Ok(status) if status.pid() == Some(self.id) => {
+                    if self.is_ending {
+                        return Ok(Some(exit_code(status)));
+                    }
+                    self.replace(status)?;
+                }
+                Ok(_) | Err(Errno::EINTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    fn replace(&mut self, status: WaitStatus) -> Result<(), SupervisorError> {
+        end_orphans();
+        let now = Instant::now();
+        self.deaths.retain(|death| now.duration_since(*death) < DEATHS_WITHIN);
+        self.deaths.push_back(now);
+        if self.deaths.len() >= DEATHS {
+            return Err(SupervisorError::Deaths(cause(status)));
+        }
+        eprintln!("health-proxy: the worker died by {}; starting another", cause(status));
+        self.id = spawn(&self.listener, &[WORKER, SUCCESSOR])?;
+        Ok(())
+    }
+}
+
+/// Starts this program again with the listening socket as its standard input, as inetd would.
+fn spawn(listener: &TcpListener, arguments: &[&str]) -> Result<Pid, SupervisorError> {
+    let socket = OwnedFd::from(listener.try_clone().map_err(SupervisorError::Start)?);
+    let mut command = Command::new(own_program());
+    let child = command.args(arguments).stdin(Stdio::from(socket)).spawn();
+    let id = child.map_err(SupervisorError::Start)?.id();
+    Ok(Pid::from_raw(i32::try_from(id).unwrap_or_default()))
+}
+
+/// This program, also where there is no `/proc`.
+fn own_program() -> PathBuf {
+    let named = || std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
+    std::env::current_exe().unwrap_or_else(|_| named())
+}
+
+/// Ends the commands that a dead worker left behind: each leads a process group, and is our child by now.
+fn end_orphans() {
+    let id = std::process::id();
+    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
+    for child in children.split_ascii_whitespace().flat_map(str::parse).map(Pid::from_raw) {
+        let _ = killpg(child, Signal::SIGKILL);
+    }
+}
+
+fn cause(status: WaitStatus) -> String {
+    match status {
+        WaitStatus::Exited(_, code) => format!("exit status {code}"),
+        WaitStatus::Signaled(_, signal, _) => format!("signal {} ({signal})", signal as i32),
+        other => format!("{other:?}"),
+    }
+}
+
+/// The worker's own code; for a signal 128 and its number, as a shell has it.
+fn exit_code(status: WaitStatus) -> u8 {
+    let code = match status {
+        WaitStatus::Exited(_, code) => code,
+        WaitStatus::Signaled(_, signal, _) => 128 + signal as i32,
+        _ => 1,
+    };
+    u8::try_from(code).unwrap_or(1)
+}

@@ -1,0 +1,27 @@
+//! The wall clock for what leaves the process; inside it, time is monotonic.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use tokio::time::Instant;
+
+/// One moment on both clocks, to turn the one into the other.
+#[derive(Clone, Copy, Debug)]
+pub struct UnixTime {
+    monotonic: Instant,
+    unix: Duration,
+}
+
+impl UnixTime {
+    /// The present moment.
+    pub fn now() -> Self {
+        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { monotonic: Instant::now(), unix }
+    }
+
+    /// An instant as seconds since 1970, by the wall clock of now.
+    pub fn of(&self, instant: Instant) -> f64 {
+        let past = self.monotonic.saturating_duration_since(instant).as_secs_f64();
+        let future = instant.saturating_duration_since(self.monotonic).as_secs_f64();
+        self.unix.as_secs_f64() - past + future
+    }
+}
