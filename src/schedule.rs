@@ -21,16 +21,22 @@ impl Schedule {
         self.due
     }
 
-    /// Moves on by one period after a run that ended at `now`.
+    /// Moves on after a run that began and ended at the given times.
     ///
-    /// One tick that fell into the run is kept, so that the next run begins at once; further ones are
-    /// dropped, as a ticker with room for one tick does. The grid itself does not move.
+    /// One tick that fell into the run is kept, so that the next run begins at once; further ones, and those
+    /// that a late beginning missed, are dropped, as a ticker with room for one tick does. The grid itself
+    /// does not move.
     #[must_use]
-    pub fn after_run(self, now: Instant, period: Duration) -> Self {
-        let elapsed = now.saturating_duration_since(self.due).as_nanos();
-        let passed = u32::try_from(elapsed / period.as_nanos().max(1)).unwrap_or(u32::MAX);
-        Self { due: self.due + period * passed.max(1) }
+    pub fn after_run(self, began: Instant, ended: Instant, period: Duration) -> Self {
+        let run = self.due + period * ticks(self.due, began, period);
+        Self { due: run + period * ticks(run, ended, period).max(1) }
     }
+}
+
+/// How many whole periods lie between `from` and `to`.
+fn ticks(from: Instant, to: Instant, period: Duration) -> u32 {
+    let elapsed = to.saturating_duration_since(from).as_nanos();
+    u32::try_from(elapsed / period.as_nanos().max(1)).unwrap_or(u32::MAX)
 }
 
 #[cfg(test)]
@@ -41,42 +47,43 @@ mod tests {
 
     use super::Schedule;
 
-    /// Due times in milliseconds for runs that end at the given times.
-    fn dues(period: u64, ends: &[u64]) -> Vec<u128> {
+    /// Due times for runs that begin and end at the given times, all in milliseconds.
+    fn dues(period: u64, runs: &[(u64, u64)]) -> Vec<u128> {
         let zero = Instant::now();
+        let at = |millis| zero + Duration::from_millis(millis);
         let mut schedule = Schedule::starting(zero);
-        let due = |end: &u64| {
-            schedule = schedule.after_run(zero + Duration::from_millis(*end), Duration::from_millis(period));
+        let due = |&(began, ended): &(u64, u64)| {
+            schedule = schedule.after_run(at(began), at(ended), Duration::from_millis(period));
             (schedule.due() - zero).as_millis()
         };
-        ends.iter().map(due).collect()
+        runs.iter().map(due).collect()
     }
 
     #[test]
     fn keeps_the_grid_however_long_runs_take() {
-        assert_eq!(dues(1000, &[1, 1999, 2500]), [1000, 2000, 3000]);
+        assert_eq!(dues(1000, &[(0, 1), (1001, 1999), (2000, 2500)]), [1000, 2000, 3000]);
     }
 
     #[test]
     fn keeps_one_tick_of_an_overrun_and_drops_the_rest() {
-        assert_eq!(dues(1000, &[3300, 3301]), [3000, 4000]);
+        assert_eq!(dues(1000, &[(0, 3300), (3300, 3301)]), [3000, 4000]);
     }
 
     #[test]
     fn after_a_stall_runs_once_and_returns_to_the_grid() {
-        assert_eq!(dues(10, &[30_004, 30_005, 30_011]), [30_000, 30_010, 30_020]);
+        assert_eq!(dues(10, &[(30_004, 30_005), (30_010, 30_011)]), [30_010, 30_020]);
     }
 
     #[test]
     fn a_run_that_ends_on_a_tick_is_followed_by_that_tick() {
-        assert_eq!(dues(1000, &[1000, 1500]), [1000, 2000]);
+        assert_eq!(dues(1000, &[(0, 1000), (1000, 1500)]), [1000, 2000]);
     }
 
     #[test]
     fn a_long_absence_does_not_overflow() {
         let zero = Instant::now();
         let late = zero + Duration::from_secs(400 * 24 * 3600);
-        let next = Schedule::starting(zero).after_run(late, Duration::from_millis(10));
-        assert!(next.due() <= late && late - next.due() < Duration::from_millis(10));
+        let next = Schedule::starting(zero).after_run(late, late, Duration::from_millis(10));
+        assert!(next.due() > late && next.due() - late <= Duration::from_millis(10));
     }
 }

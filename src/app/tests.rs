@@ -1,0 +1,373 @@
+//! Checks, gate, incarnations and verdicts together, on a paused clock with scripted targets.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::task::JoinSet;
+use tokio::time::{Instant, advance, sleep, sleep_until};
+
+use super::spawn_checks;
+use crate::board::Board;
+use crate::check::{Check, Timing};
+use crate::metrics::Metrics;
+use crate::outcome::Outcome;
+use crate::probe::Probe;
+use crate::target::{Attempt, Stage};
+use crate::tracker::Thresholds;
+
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// What one scripted run does.
+#[derive(Clone, Copy)]
+enum Step {
+    Pass,
+    Fail,
+    PassAfter(Duration),
+    Hang,
+}
+
+/// A target whose every run is written down beforehand; the last step repeats.
+#[derive(Clone)]
+struct Script {
+    steps: Arc<[Step]>,
+    runs: Arc<Mutex<Vec<Instant>>>,
+}
+
+impl Script {
+    fn new(steps: &[Step]) -> Self {
+        Self { steps: steps.into(), runs: Arc::default() }
+    }
+
+    /// When runs began, in milliseconds since `zero`.
+    fn began(&self, zero: Instant) -> Vec<u128> {
+        self.runs.lock().unwrap().iter().map(|at| at.duration_since(zero).as_millis()).collect()
+    }
+
+    fn next(&self) -> Step {
+        let mut runs = self.runs.lock().unwrap();
+        runs.push(Instant::now());
+        self.steps[(runs.len() - 1).min(self.steps.len() - 1)]
+    }
+}
+
+impl Attempt for Script {
+    async fn attempt(&self, _: &Stage) -> Outcome {
+        match self.next() {
+            Step::Pass => Outcome::Success,
+            Step::Fail => Outcome::failure("scripted"),
+            Step::PassAfter(time) => {
+                sleep(time).await;
+                Outcome::Success
+            }
+            Step::Hang => pending().await,
+        }
+    }
+
+    fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
+        format!("timed out after {timeout:?}")
+    }
+}
+
+/// A board with running checks, and the time at which they began.
+struct Rig {
+    board: Board,
+    zero: Instant,
+    tasks: JoinSet<Infallible>,
+}
+
+impl Rig {
+    fn start(checks: &[(Check, &Script)]) -> Self {
+        let metrics = Metrics::new().unwrap();
+        let mut tasks = JoinSet::new();
+        let checks = checks.iter().map(|(check, script)| (Arc::new(copy(check)), (*script).clone()));
+        let board = spawn_checks(checks.collect(), &metrics, false, &mut tasks);
+        Self { board, zero: Instant::now(), tasks }
+    }
+
+    /// Waits until just after `millis` since the start.
+    async fn at(&self, millis: u64) {
+        sleep_until(self.zero + Duration::from_millis(millis) + Duration::from_micros(500)).await;
+    }
+
+    fn passes(&self) -> [bool; 3] {
+        Probe::ALL.map(|probe| self.board.passes(probe))
+    }
+
+    fn reasons(&self, probe: Probe) -> String {
+        self.board.verdict(probe, &[]).reasons()
+    }
+}
+
+fn copy(check: &Check) -> Check {
+    Check { name: check.name.clone(), target: check.target.clone(), ..*check }
+}
+
+fn check(probe: Probe, name: &str) -> Check {
+    Check { probe, name: name.into(), target: "scripted".into(), timing: Timing::default(), required: true }
+}
+
+fn timed(probe: Probe, timing: Timing) -> Check {
+    Check { timing, ..check(probe, "a") }
+}
+
+const fn thresholds(success: u32, failure: u32) -> Thresholds {
+    Thresholds { success, failure }
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_first_run_is_exactly_at_the_end_of_the_initial_delay() {
+    let script = Script::new(&[Step::Pass]);
+    let timing = Timing { initial_delay: Duration::from_secs(15), ..Timing::default() };
+    let rig = Rig::start(&[(timed(Probe::Liveness, timing), &script)]);
+    rig.at(40_000).await;
+    assert_eq!(script.began(rig.zero), [15_000, 25_000, 35_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn slow_runs_neither_drift_nor_overlap() {
+    let slow = |millis| Step::PassAfter(Duration::from_millis(millis));
+    let script = Script::new(&[slow(900), slow(2500), slow(100)]);
+    let timing = Timing { period: Duration::from_secs(1), timeout: PERIOD, ..Timing::default() };
+    let rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
+    rig.at(5_500).await;
+    // The second run ends at 3500: the tick of 3000 is kept, that of 2000 is not.
+    assert_eq!(script.began(rig.zero), [0, 1000, 3500, 4000, 5000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_stall_is_followed_by_one_run_and_not_by_a_burst() {
+    let script = Script::new(&[Step::Pass]);
+    let timing = Timing { period: Duration::from_secs(1), ..Timing::default() };
+    let rig = Rig::start(&[(timed(Probe::Liveness, timing), &script)]);
+    rig.at(500).await;
+    advance(Duration::from_millis(30_100)).await;
+    rig.at(32_500).await;
+    let began = script.began(rig.zero);
+    assert_eq!(began[0], 0);
+    assert!((30_600..30_700).contains(&began[1]), "{began:?}");
+    assert_eq!(began[2..], [31_000, 32_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_without_a_result_fails_at_its_timeout() {
+    let script = Script::new(&[Step::Hang]);
+    let timing = Timing { thresholds: thresholds(1, 1), ..Timing::default() };
+    let rig = Rig::start(&[(timed(Probe::Liveness, timing), &script)]);
+    rig.at(999).await;
+    assert!(rig.board.passes(Probe::Liveness));
+    rig.at(1000).await;
+    assert_eq!(rig.reasons(Probe::Liveness), "a: timed out after 1s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn liveness_fails_exactly_at_the_third_failure_and_recovers_with_the_first_success() {
+    let script =
+        Script::new(&[Step::Fail, Step::Fail, Step::Pass, Step::Fail, Step::Fail, Step::Fail, Step::Pass]);
+    let rig = Rig::start(&[(check(Probe::Liveness, "a"), &script)]);
+    let mut seen = Vec::new();
+    for run in 0..7 {
+        rig.at(run * 10_000).await;
+        seen.push(rig.board.passes(Probe::Liveness));
+    }
+    assert_eq!(seen, [true, true, true, true, true, false, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn readiness_begins_unhealthy_and_passes_within_a_run() {
+    let script = Script::new(&[Step::PassAfter(Duration::from_millis(20))]);
+    let rig = Rig::start(&[(check(Probe::Readiness, "a"), &script)]);
+    assert_eq!(rig.reasons(Probe::Readiness), "a: no result yet");
+    rig.at(21).await;
+    assert_eq!(rig.passes(), [true, true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_success_threshold_says_how_far_it_has_come() {
+    let script = Script::new(&[Step::Pass]);
+    let timing = Timing { thresholds: thresholds(3, 3), ..Timing::default() };
+    let rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
+    rig.at(10_000).await;
+    assert_eq!(rig.reasons(Probe::Readiness), "a: 2 of 3 successes");
+    rig.at(20_000).await;
+    assert!(rig.board.passes(Probe::Readiness));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unhealthy_period_applies_until_the_check_is_healthy_again() {
+    let script =
+        Script::new(&[Step::Pass, Step::Fail, Step::Pass, Step::Fail, Step::Fail, Step::Fail, Step::Pass]);
+    let timing = Timing { unhealthy_period: Some(Duration::from_secs(1)), ..Timing::default() };
+    let rig = Rig::start(&[(timed(Probe::Liveness, timing), &script)]);
+    rig.at(45_000).await;
+    assert_eq!(script.began(rig.zero), [0, 10_000, 11_000, 21_000, 22_000, 23_000, 24_000, 34_000, 44_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn startup_holds_the_others_back_and_then_rests() {
+    let startup = Script::new(&[Step::Fail, Step::Fail, Step::Pass]);
+    let (live, ready) = (Script::new(&[Step::Pass]), Script::new(&[Step::Pass]));
+    let rig = Rig::start(&[
+        (check(Probe::Startup, "s"), &startup),
+        (check(Probe::Liveness, "l"), &live),
+        (check(Probe::Readiness, "r"), &ready),
+    ]);
+    rig.at(19_000).await;
+    assert_eq!(rig.passes(), [true, false, false]);
+    assert_eq!(rig.reasons(Probe::Readiness), "r: no result yet; startup: s: scripted");
+    rig.at(35_000).await;
+    assert_eq!(rig.passes(), [true, true, true]);
+    assert_eq!(startup.began(rig.zero), [0, 10_000, 20_000]);
+    assert_eq!(live.began(rig.zero), [20_000, 30_000]);
+    assert_eq!(ready.began(rig.zero), [20_000, 30_000]);
+    assert_eq!(rig.board.started_at(), Some(rig.zero + Duration::from_secs(20)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_initial_delay_counts_from_the_incarnation_and_not_from_the_gate() {
+    let startup = Script::new(&[Step::Fail, Step::Pass]);
+    let live = Script::new(&[Step::Pass]);
+    let delayed = Timing { initial_delay: Duration::from_secs(13), ..Timing::default() };
+    let rig = Rig::start(&[(check(Probe::Startup, "s"), &startup), (timed(Probe::Liveness, delayed), &live)]);
+    rig.at(14_000).await;
+    assert_eq!(live.began(rig.zero), [13_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_startup_check_that_uses_up_its_failures_fails_liveness_and_goes_on() {
+    let startup = Script::new(&[Step::Fail, Step::Fail, Step::Fail, Step::Pass]);
+    let rig = Rig::start(&[(check(Probe::Startup, "s"), &startup)]);
+    rig.at(19_000).await;
+    assert!(rig.board.passes(Probe::Liveness));
+    rig.at(20_000).await;
+    assert_eq!(rig.reasons(Probe::Liveness), "startup: s: scripted");
+    rig.at(30_000).await;
+    assert_eq!(rig.passes(), [true, true, true]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn without_startup_checks_startup_passes_with_every_liveness_check() {
+    let (one, other) = (Script::new(&[Step::Pass, Step::Fail]), Script::new(&[Step::Fail, Step::Pass]));
+    let rig = Rig::start(&[(check(Probe::Liveness, "a"), &one), (check(Probe::Liveness, "b"), &other)]);
+    rig.at(0).await;
+    assert_eq!(rig.reasons(Probe::Startup), "b: scripted");
+    rig.at(10_000).await;
+    assert!(rig.board.passes(Probe::Startup), "a passed once, though it fails now");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_is_not_required_fails_nothing_and_holds_nothing_back() {
+    let failing = Script::new(&[Step::Fail]);
+    let live = Script::new(&[Step::Pass]);
+    let optional = |probe| Check { required: false, ..check(probe, "o") };
+    let rig = Rig::start(&[
+        (optional(Probe::Startup), &failing),
+        (optional(Probe::Liveness), &failing),
+        (optional(Probe::Readiness), &failing),
+        (check(Probe::Liveness, "l"), &live),
+    ]);
+    rig.at(30_000).await;
+    assert_eq!(rig.passes(), [true, true, true]);
+    assert_eq!(live.began(rig.zero), [0, 10_000, 20_000, 30_000]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_kubelet_asking_again_begins_a_new_incarnation() {
+    let startup = Script::new(&[Step::Pass, Step::Fail, Step::Pass]);
+    let live = Script::new(&[Step::Fail, Step::Fail, Step::Fail, Step::Pass]);
+    let delayed = Timing { initial_delay: Duration::from_secs(5), ..Timing::default() };
+    let rig = Rig::start(&[(check(Probe::Startup, "s"), &startup), (timed(Probe::Liveness, delayed), &live)]);
+    let ask = || {
+        rig.board.kubelet_asks_startup(None);
+        let passes = rig.board.passes(Probe::Startup);
+        if passes {
+            rig.board.kubelet_told_started(None);
+        }
+        passes
+    };
+    rig.at(1).await;
+    assert!(ask());
+    rig.at(25_000).await;
+    assert_eq!(rig.passes(), [false, true, true], "three failures at 5, 15 and 25 s");
+    assert!(!ask(), "a new incarnation has not started");
+    assert_eq!(rig.passes(), [true, false, false], "all states are initial ones, at once");
+    assert!(!ask(), "and asking on changes nothing");
+    assert_eq!(rig.board.incarnation().number, 2);
+    rig.at(35_002).await;
+    assert!(ask());
+    assert_eq!(startup.began(rig.zero), [0, 25_001, 35_001]);
+    assert_eq!(live.began(rig.zero), [5_000, 15_000, 25_000, 35_001]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_path_of_startup_is_told_on_its_own() {
+    let script = Script::new(&[Step::Pass]);
+    let rig = Rig::start(&[(check(Probe::Startup, "a"), &script), (check(Probe::Startup, "b"), &script)]);
+    rig.at(1).await;
+    rig.board.kubelet_told_started(Some("a"));
+    rig.board.kubelet_asks_startup(Some("b"));
+    rig.board.kubelet_asks_startup(None);
+    assert_eq!(rig.board.incarnation().number, 1);
+    rig.board.kubelet_asks_startup(Some("a"));
+    assert_eq!(rig.board.incarnation().number, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_new_incarnation_ends_a_run_that_is_under_way() {
+    let script = Script::new(&[Step::Hang, Step::Pass]);
+    let timing = Timing { timeout: Duration::from_secs(60), ..Timing::default() };
+    let rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
+    rig.at(5_000).await;
+    rig.board.begin_incarnation("a test");
+    rig.at(5_001).await;
+    assert!(rig.board.passes(Probe::Readiness));
+    assert_eq!(script.began(rig.zero).len(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_check_that_stops_running_becomes_stale() {
+    let script = Script::new(&[Step::Pass]);
+    let mut rig =
+        Rig::start(&[(check(Probe::Readiness, "r"), &script), (check(Probe::Liveness, "l"), &script)]);
+    rig.at(0).await;
+    rig.tasks.shutdown().await;
+    // The last results were due at 0, two periods and a timeout make 21 s.
+    rig.at(20_999).await;
+    assert_eq!((rig.passes(), rig.board.stale().len()), ([true, true, true], 0));
+    rig.at(33_000).await;
+    assert_eq!(rig.passes(), [true, false, true], "readiness fails, liveness stands");
+    assert_eq!(rig.reasons(Probe::Readiness), "r: stale for 12s");
+    assert_eq!(rig.board.stale()[0], ("liveness/l".to_owned(), "stale for 12s".to_owned()));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_resting_check_is_never_stale() {
+    let script = Script::new(&[Step::Pass]);
+    let rig = Rig::start(&[(check(Probe::Startup, "s"), &script)]);
+    rig.at(3_600_000).await;
+    assert_eq!(rig.board.stale(), []);
+}
+
+#[tokio::test(start_paused = true)]
+async fn draining_and_shutdown_turn_readiness_red_and_leave_liveness() {
+    let script = Script::new(&[Step::Pass]);
+    let rig = Rig::start(&[(check(Probe::Readiness, "r"), &script)]);
+    rig.at(1).await;
+    rig.board.drain();
+    rig.board.shut_down();
+    assert_eq!(rig.passes(), [true, false, true]);
+    assert_eq!(rig.reasons(Probe::Readiness), "drain: draining; shutdown: shutting down");
+}
+
+#[tokio::test(start_paused = true)]
+async fn exclusions_reach_checks_and_built_in_reasons() {
+    let script = Script::new(&[Step::Fail]);
+    let rig = Rig::start(&[(check(Probe::Readiness, "r"), &script)]);
+    rig.at(1).await;
+    rig.board.drain();
+    let excluded = ["r", "drain", "nope"].map(str::to_owned);
+    let verdict = rig.board.verdict(Probe::Readiness, &excluded);
+    assert!(verdict.passes());
+    assert_eq!(verdict.unknown, ["nope"]);
+}
