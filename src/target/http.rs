@@ -17,6 +17,7 @@ use crate::options::{self, Given};
 use crate::outcome::Outcome;
 
 use exchange::{Answer, exchange};
+use headers::Headers;
 use status::StatusRanges;
 
 /// How many redirects are followed; the next one fails.
@@ -31,7 +32,7 @@ pub struct Http {
     url: Url,
     has_credentials: bool,
     method: Method,
-    headers: HeaderMap,
+    headers: Headers,
     status: StatusRanges,
     body: Option<Regex>,
 }
@@ -139,8 +140,8 @@ fn method(value: &str) -> Result<Method, String> {
 }
 
 /// Our own request: `Host` first, then what is configured, in order. A configured `Host` wins.
-fn set_headers(headers: &mut HeaderMap, configured: &HeaderMap, url: &Url) -> Result<(), String> {
-    if !configured.contains_key(HOST) {
+fn set_headers(headers: &mut HeaderMap, configured: &Headers, url: &Url) -> Result<(), String> {
+    if !headers::contains(configured, &HOST) {
         let host = HeaderValue::try_from(url.authority.shown()).map_err(|error| error.to_string())?;
         headers.insert(HOST, host);
     }

@@ -1,14 +1,17 @@
 //! The headers of our requests.
 
 use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, USER_AGENT};
-use hyper::http::{HeaderMap, HeaderName, HeaderValue};
+use hyper::http::{HeaderName, HeaderValue};
 
 /// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
 const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
 
+/// Headers in the order in which they were configured; a name may repeat.
+pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
+
 /// Reads `Name: value`, one a line. A name may repeat; a value may be empty.
-pub(super) fn parse(value: &str) -> Result<HeaderMap, String> {
-    let mut headers = HeaderMap::new();
+pub(super) fn parse(value: &str) -> Result<Headers, String> {
+    let mut headers = Headers::new();
     for (index, line) in value.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let header = line.split_once(':').and_then(|(name, value)| {
             let name = HeaderName::try_from(name.trim()).ok()?;
@@ -16,34 +19,40 @@ pub(super) fn parse(value: &str) -> Result<HeaderMap, String> {
         });
         let (name, value) =
             header.ok_or_else(|| format!("line {}: accepted: Name: value, one a line", index + 1))?;
-        headers.append(name, value);
+        headers.push((name, value));
     }
     Ok(headers)
 }
 
 /// Adds what the kubelet adds; a header that is configured empty is not sent (`pkg/probe/http/request.go`).
-pub(super) fn add_defaults(headers: &mut HeaderMap) {
+pub(super) fn add_defaults(headers: &mut Headers) {
     for (name, value) in [(USER_AGENT, AGENT), (ACCEPT, "*/*")] {
-        match headers.get(&name) {
-            Some(configured) if configured.is_empty() => drop(headers.remove(&name)),
-            Some(_) => {}
-            None => drop(headers.insert(name, HeaderValue::from_static(value))),
+        if contains(headers, &name) {
+            headers.retain(|(other, value)| *other != name || !value.is_empty());
+        } else {
+            headers.push((name, HeaderValue::from_static(value)));
         }
     }
-    headers.insert(CONNECTION, HeaderValue::from_static("close"));
+    headers.retain(|(name, _)| *name != CONNECTION);
+    headers.push((CONNECTION, HeaderValue::from_static("close")));
 }
 
 /// Adds `Authorization: Basic` for `USER:PASS` from a URL, unless one is configured.
-pub(super) fn add_basic_auth(headers: &mut HeaderMap, credentials: &str) -> Result<(), String> {
-    if headers.contains_key(AUTHORIZATION) {
+pub(super) fn add_basic_auth(headers: &mut Headers, credentials: &str) -> Result<(), String> {
+    if contains(headers, &AUTHORIZATION) {
         return Ok(());
     }
     let decoded = percent_decoded(credentials).ok_or("the user or password has a broken %-escape")?;
     let value = HeaderValue::try_from(format!("Basic {}", base64(&decoded)));
     let mut value = value.map_err(|error| error.to_string())?;
     value.set_sensitive(true);
-    headers.insert(AUTHORIZATION, value);
+    headers.push((AUTHORIZATION, value));
     Ok(())
+}
+
+/// Whether a header is configured.
+pub(super) fn contains(headers: &Headers, name: &HeaderName) -> bool {
+    headers.iter().any(|(other, _)| other == name)
 }
 
 fn percent_decoded(text: &str) -> Option<Vec<u8>> {
@@ -84,11 +93,11 @@ mod tests {
 
     #[test]
     fn basic_credentials_as_in_rfc_7617() {
-        let mut headers = HeaderMap::new();
+        let mut headers = Headers::new();
         add_basic_auth(&mut headers, "Aladdin:open%20sesame").unwrap();
-        assert_eq!(headers[AUTHORIZATION], "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
+        assert_eq!(headers[0].1, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         for broken in ["%", "%2", "%zz", "%+1"] {
-            assert!(add_basic_auth(&mut HeaderMap::new(), broken).is_err(), "{broken}");
+            assert!(add_basic_auth(&mut Headers::new(), broken).is_err(), "{broken}");
         }
     }
 

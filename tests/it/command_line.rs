@@ -1,0 +1,69 @@
+//! `check`, `get`, `--help`, `--version`, and what is none of them.
+
+use std::process::Output;
+
+use crate::app::{App, response};
+use crate::sidecar::{Sidecar, command};
+
+fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
+    let Output { status, stdout, stderr } = command(arguments, variables).output().unwrap();
+    (status.code(), String::from_utf8(stdout).unwrap(), String::from_utf8(stderr).unwrap())
+}
+
+#[test]
+fn check_runs_every_check_once_and_prints_a_table() {
+    let app = App::answering(|_, _| response("200 OK", ""));
+    let url = app.url("/");
+    let passing = [("LIVENESS_WEB", url.as_str()), ("READINESS_RUN", "exec:true")];
+    let (code, table, _) = run(&["check"], &passing);
+    let rows: Vec<Vec<_>> = table.lines().map(|line| line.split_whitespace().collect()).collect();
+    assert_eq!(rows[0], ["PROBE", "CHECK", "RESULT", "SECONDS", "TARGET", "REASON"]);
+    assert_eq!(rows[1][..3], ["liveness", "web", "success"]);
+    assert_eq!(rows[2][..3], ["readiness", "run", "success"]);
+    assert_eq!((code, rows.len(), app.requests().len()), (Some(0), 3, 1));
+    let failing = [passing[0], ("READINESS_RUN", "exec:sh -c 'echo broken; exit 1'")];
+    let (code, table, _) = run(&["check"], &failing);
+    assert_eq!(code, Some(1));
+    assert!(table.lines().nth(2).unwrap().ends_with("broken"), "{table}");
+    let optional = [failing[0], failing[1], ("READINESS_RUN_REQUIRED", "false")];
+    assert_eq!(run(&["check"], &optional).0, Some(0));
+    assert_eq!(run(&["check"], &[]).0, Some(2));
+}
+
+#[test]
+fn get_prints_the_answer_and_fails_unless_it_is_200() {
+    let app = App::answering(|_, _| response("200 OK", ""));
+    let sidecar = Sidecar::start(&[("LIVENESS_WEB", &app.url("/")), ("READINESS_DB", "tcp://127.0.0.1:1")]);
+    let address = sidecar.address.to_string();
+    let get = |arguments: &[&str]| run(arguments, &[("HEALTH_PROXY_LISTEN", &address)]);
+    assert_eq!(get(&["get", "livez"]), (Some(0), "ok\n".into(), String::new()));
+    let verbose = "[+]web ok\nlivez check passed\n";
+    assert_eq!(get(&["get", "livez", "--verbose"]), (Some(0), verbose.into(), String::new()));
+    let (code, answer, _) = get(&["get", "readyz"]);
+    assert_eq!((code, answer.lines().last()), (Some(1), Some("readyz check failed")));
+    assert_eq!(get(&["get", "healthy"]), (Some(0), "ok\n".into(), String::new()));
+    assert!(get(&["get", "metrics"]).1.contains("\nhealth_proxy_build_info{version=\""));
+    let (code, _, error) = get(&["get", "nonsense"]);
+    assert_eq!(code, Some(1));
+    assert!(error.contains("accepted: livez, readyz, startupz, status, metrics, healthy"), "{error}");
+}
+
+#[test]
+fn get_says_when_nobody_answers() {
+    let (code, _, error) = run(&["get", "livez"], &[("HEALTH_PROXY_LISTEN", "127.0.0.1:1")]);
+    assert_eq!(code, Some(1));
+    assert!(error.starts_with("health-proxy: no sidecar answers on 127.0.0.1:1: "), "{error}");
+}
+
+#[test]
+fn help_version_and_unknown_commands() {
+    let (code, help, _) = run(&["--help"], &[]);
+    assert!(code == Some(0) && help.contains("health-proxy drain"));
+    let version = format!("health-proxy {}\n", env!("CARGO_PKG_VERSION"));
+    assert_eq!(run(&["--version"], &[]), (Some(0), version, String::new()));
+    let (code, _, error) = run(&["dance"], &[]);
+    assert_eq!(
+        (code, error.as_str()),
+        (Some(2), "health-proxy: unknown command \"dance\"; see health-proxy --help\n")
+    );
+}

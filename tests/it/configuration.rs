@@ -1,0 +1,48 @@
+//! A wrong configuration never starts.
+
+use crate::sidecar::command;
+
+/// Exit status and standard error.
+fn refused(variables: &[(&str, &str)]) -> (Option<i32>, String) {
+    let output = command(&[], variables).output().unwrap();
+    assert!(output.stdout.is_empty());
+    (output.status.code(), String::from_utf8(output.stderr).unwrap())
+}
+
+#[test]
+fn every_error_comes_at_once_one_a_line_with_status_2() {
+    let (code, errors) = refused(&[
+        ("LIVENESS_WEB", "http://:8080/"),
+        ("LIVENESS_WEB_PERIOD", "5"),
+        ("LIVENESS_WEB_TIMEOUT_SECONDS", "0"),
+        ("READINESS_DB", "tcp//:5432"),
+        ("HEALTH_PROXY_LISTEN", "9809"),
+    ]);
+    let expected = [
+        "HEALTH_PROXY_LISTEN=\"9809\": accepted: ADDRESS:PORT, such as [::]:9809 or 0.0.0.0:9809",
+        "LIVENESS_WEB_PERIOD=\"5\": neither an option of LIVENESS_WEB nor a target",
+        "LIVENESS_WEB_TIMEOUT_SECONDS=\"0\": accepted: seconds from 0.001 to 31536000, such as 10 or 0.5",
+        "READINESS_DB=\"tcp//:5432\": not a target; accepted: ",
+    ];
+    assert_eq!((code, errors.lines().count()), (Some(2), 4), "{errors}");
+    for (line, expected) in errors.lines().zip(expected) {
+        assert!(line.starts_with(expected), "{line}");
+    }
+    assert!(errors.contains("did you mean LIVENESS_WEB_PERIOD_SECONDS?"));
+}
+
+#[test]
+fn nothing_configured_is_refused_too() {
+    let (code, errors) = refused(&[]);
+    assert_eq!(code, Some(2));
+    assert!(errors.contains("no check is configured; such as LIVENESS_WEB=http://:8080/healthz"));
+}
+
+#[test]
+fn a_port_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let (code, errors) = refused(&[("LIVENESS_A", "tcp://:1"), ("HEALTH_PROXY_LISTEN", &address)]);
+    assert_eq!(code, Some(1));
+    assert!(errors.contains(&format!("HEALTH_PROXY_LISTEN={address}: cannot listen: ")), "{errors}");
+}

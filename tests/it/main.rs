@@ -1,0 +1,15 @@
+//! The real binary against real targets, asked by real callers.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
+
+mod app;
+mod callers;
+mod classics;
+mod command_line;
+mod configuration;
+mod http_target;
+mod incarnations;
+mod prometheus;
+mod sidecar;
+mod supervisor;
+mod tcp_target;

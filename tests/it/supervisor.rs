@@ -1,0 +1,135 @@
+//! Two processes: no caller is refused, whatever becomes of the worker.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::app::{App, response};
+use crate::sidecar::{Sidecar, eventually, raw};
+
+/// Of the five deaths within a minute that would end the container.
+const KILLS_PER_LIFE: usize = 4;
+
+/// So many sidecars make a thousand kills.
+const LIVES: usize = 250;
+
+#[test]
+fn a_thousand_kills_of_the_worker_refuse_no_request() {
+    let app = App::answering(|_, _| response("200 OK", ""));
+    let (mut kills, mut answers) = (0, 0);
+    for _ in 0..LIVES {
+        let sidecar = Sidecar::start(&[("LIVENESS_WEB", &app.url("/"))]);
+        let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+        let (stopped, count, address) = (Arc::clone(&stop), Arc::clone(&answered), sidecar.address);
+        let caller = std::thread::spawn(move || {
+            while !stopped.load(Ordering::SeqCst) {
+                // A connection that the dead worker had accepted is reset; one that is refused is the fault.
+                match raw(address, b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") {
+                    Ok(answer) if answer.starts_with("HTTP/1.1 200") => {
+                        count.fetch_add(1, Ordering::SeqCst);
+                    }
+                    Ok(answer) => assert!(answer.is_empty(), "{answer}"),
+                    Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
+                }
+            }
+        });
+        let mut last = None;
+        for _ in 0..KILLS_PER_LIFE {
+            let worker = eventually("a new worker", || sidecar.worker().filter(|id| last != Some(*id)));
+            let before = answered.load(Ordering::SeqCst);
+            eventually("an answer", || (answered.load(Ordering::SeqCst) > before).then_some(()));
+            kill(worker, Signal::SIGKILL).unwrap();
+            last = Some(worker);
+            kills += 1;
+        }
+        stop.store(true, Ordering::SeqCst);
+        caller.join().expect("no request was refused");
+        answers += answered.load(Ordering::SeqCst);
+    }
+    assert_eq!(kills, 1000);
+    assert!(answers >= 1000);
+}
+
+#[test]
+fn five_deaths_within_a_minute_end_the_container_with_the_reason() {
+    let mut sidecar = Sidecar::start(&[("LIVENESS_A", "tcp://:1")]);
+    let mut last = None;
+    for _ in 0..5 {
+        let worker = eventually("a new worker", || sidecar.worker().filter(|id| last != Some(*id)));
+        kill(worker, Signal::SIGKILL).unwrap();
+        last = Some(worker);
+    }
+    assert_eq!(sidecar.wait().code(), Some(1));
+    let expected =
+        "health-proxy: the worker died 5 times within a minute, the last time by signal 9 (SIGKILL)";
+    eventually("the last line", || (sidecar.errors().last()? == expected).then_some(()));
+}
+
+#[test]
+fn a_successor_takes_the_kubelets_first_question_for_a_new_container() {
+    let app = App::answering(|_, _| response("200 OK", ""));
+    let sidecar = Sidecar::start(&[("STARTUP_WEB", &app.url("/"))]);
+    sidecar.wait_for("/startupz", 200);
+    assert_eq!(sidecar.kubelet("/startupz").status, 200);
+    let worker = sidecar.worker().unwrap();
+    kill(worker, Signal::SIGKILL).unwrap();
+    sidecar.wait_for_log("\"is_successor\":true");
+    sidecar.wait_for("/startupz", 200);
+    assert_eq!(sidecar.kubelet("/startupz").status, 503);
+}
+
+#[test]
+fn sigterm_turns_readiness_red_at_once_and_ends_after_the_delay() {
+    let app = App::answering(|_, _| response("200 OK", ""));
+    let url = app.url("/");
+    for signal in [Signal::SIGTERM, Signal::SIGINT] {
+        let mut sidecar = Sidecar::start(&[
+            ("LIVENESS_WEB", &url),
+            ("READINESS_WEB", &url),
+            ("HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS", "1"),
+        ]);
+        sidecar.wait_for("/readyz", 200);
+        sidecar.signal(signal);
+        let red = sidecar.wait_for("/readyz", 503);
+        assert_eq!(red, "[-]shutdown failed: shutting down\n[+]web ok\nreadyz check failed\n");
+        assert_eq!(sidecar.get("/livez").status, 200);
+        assert_eq!(sidecar.wait().code(), Some(0));
+    }
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let mut sidecar =
+        Sidecar::start(&[("LIVENESS_A", "tcp://:1"), ("HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS", "3600")]);
+    sidecar.signal(Signal::SIGTERM);
+    sidecar.wait_for_log("shutting down");
+    sidecar.signal(Signal::SIGTERM);
+    assert_eq!(sidecar.wait().code(), Some(1));
+}
+
+#[test]
+fn a_dead_worker_takes_its_commands_along_and_no_orphan_stays_a_zombie() {
+    let sidecar =
+        Sidecar::start(&[("LIVENESS_SLEEP", "exec:sleep 600"), ("LIVENESS_SLEEP_TIMEOUT_SECONDS", "600")]);
+    let worker = eventually("a worker", || sidecar.worker());
+    let sleep = eventually("a command", || {
+        let children = std::fs::read_to_string(format!("/proc/{worker}/task/{worker}/children")).ok()?;
+        children.trim().parse().ok().map(Pid::from_raw)
+    });
+    kill(worker, Signal::SIGKILL).unwrap();
+    eventually("the command has ended and is reaped", || kill(sleep, None).err());
+}
+
+#[test]
+fn a_worker_goes_with_its_supervisor() {
+    let mut sidecar = Sidecar::start(&[("LIVENESS_A", "tcp://:1")]);
+    let worker = eventually("a worker", || sidecar.worker());
+    sidecar.signal(Signal::SIGKILL);
+    sidecar.wait();
+    eventually("the worker has gone", || {
+        let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
+        stat.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z')).then_some(())
+    });
+}

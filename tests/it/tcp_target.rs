@@ -1,0 +1,47 @@
+//! `tcp://` with something to say.
+
+use std::io::{Read, Write};
+
+use crate::app::{App, close};
+use crate::sidecar::{Sidecar, eventually};
+
+/// A server that answers a line `PING` with `+PONG`, and anything else with silence.
+fn redis_like() -> App {
+    App::start(|_, head, stream| {
+        if head.starts_with("PING\r\n\r\n") {
+            let _ = stream.write_all(b"+PONG\r\n");
+        }
+        let _ = stream.read(&mut [0]);
+    })
+}
+
+fn verdict(app: &App, send: &str, expect: &str) -> String {
+    let sidecar = Sidecar::start(&[
+        ("READINESS_CACHE", &format!("tcp://{}", app.address)),
+        ("READINESS_CACHE_SEND", send),
+        ("READINESS_CACHE_EXPECT", expect),
+        ("READINESS_CACHE_FAILURE_THRESHOLD", "1"),
+        ("READINESS_CACHE_TIMEOUT_SECONDS", "0.5"),
+    ]);
+    eventually("a verdict", || {
+        let answer = sidecar.get("/readyz/cache").body;
+        (answer != "no result yet\n").then(|| answer.trim_end().to_owned())
+    })
+}
+
+#[test]
+fn a_dialogue_has_to_come_out_as_expected() {
+    assert_eq!(verdict(&redis_like(), r"PING\r\n\r\n", r"^\+PONG"), "ok");
+    let reason = verdict(&redis_like(), r"PING\r\n\r\n", "NOPE");
+    assert_eq!(reason, "timeout: no expected answer within 500ms");
+}
+
+#[test]
+fn a_peer_that_hangs_up_is_named() {
+    let app = App::start(|_, _, stream| {
+        let _ = stream.write_all(b"-ERR\r\n");
+        close(stream);
+    });
+    let reason = verdict(&app, r"PING\r\n\r\n", r"\+PONG");
+    assert_eq!(reason, "the peer closed the connection, its answer of 6 bytes does not match");
+}
