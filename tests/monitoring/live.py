@@ -34,7 +34,7 @@ def suite(results, binary):
         cardinality(results, start, target, addresses)
         queries(results, server, secure)
         verdicts(results, server)
-        rules(results, server)
+        rules(results, server, secure)
 
 
 def pods(target):
@@ -168,7 +168,7 @@ def verdicts(results, server):
     results.check("the dashboard says which pods are not ready, and why", found() == expected, found())
 
 
-def rules(results, server):
+def rules(results, server, seen):
     """All rules evaluate, and the alerts begin to count for the right pods and checks only."""
     loaded = [rule for group in server.api("rules")["groups"] for rule in group["rules"]]
     broken = [(rule["name"], rule["lastError"]) for rule in loaded if rule["health"] != "ok"]
@@ -182,7 +182,7 @@ def rules(results, server):
         "HealthProxyCheckTimeouts": {"slow"},
         "HealthProxyCheckSlow": {"slow"},
         "HealthProxyDown": {"gone"},
-    }
+    } | ({"HealthProxyCertificateExpiry": set(seen)} if seen else {})
 
     def found():
         counting = [alert["labels"] for alert in server.api("alerts")["alerts"]]
