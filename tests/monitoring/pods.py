@@ -4,6 +4,7 @@ import contextlib
 import http.server
 import json
 import os
+import pathlib
 import socket
 import ssl
 import subprocess
@@ -44,7 +45,9 @@ def app(folder=None):
     server.daemon_threads = True
     if folder:
         made = ("openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "10", "-subj", "/CN=localhost")
-        subprocess.run((*made, "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"), check=True, capture_output=True)
+        subprocess.run(
+            (*made, "-keyout", f"{folder}/key.pem", "-out", f"{folder}/cert.pem"), check=True, capture_output=True
+        )
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.load_cert_chain(f"{folder}/cert.pem", f"{folder}/key.pem")
         server.socket = context.wrap_socket(server.socket, server_side=True)
@@ -108,12 +111,16 @@ def sidecar(binary, folder, name, checks):
     """A sidecar with these variables and a short period; gives its address once it answers."""
     address = f"127.0.0.1:{free_port()}"
     env = {"PATH": os.environ["PATH"], "HEALTH_PROXY_LISTEN": address} | checks
-    env |= {f"{probe}_PERIOD_SECONDS": "0.2" for probe in ("LIVENESS", "READINESS", "STARTUP") if any(c.startswith(probe) for c in checks)}
+    env |= {
+        f"{probe}_PERIOD_SECONDS": "0.2"
+        for probe in ("LIVENESS", "READINESS", "STARTUP")
+        if any(c.startswith(probe) for c in checks)
+    }
     with process(f"{folder}/{name}.log", binary, env=env) as child:
         healthy = lambda: child.poll() is not None or get(f"http://{address}/-/healthy")[0] == 200
         wait_for(f"sidecar {name}", healthy, 10)
         if child.poll() is not None:
-            raise RuntimeError(f"sidecar {name} ended: {open(f'{folder}/{name}.log').read()}")
+            raise RuntimeError(f"sidecar {name} ended: {pathlib.Path(folder, f'{name}.log').read_text()}")
         yield address
 
 
@@ -148,10 +155,14 @@ def prometheus(folder, discovered):
     with open(f"{folder}/prometheus.yml", "w") as output:
         yaml.safe_dump(config, output)
     address = f"127.0.0.1:{free_port()}"
-    options = (f"--config.file={folder}/prometheus.yml", f"--storage.tsdb.path={folder}/data", f"--web.listen-address={address}")
+    options = (
+        f"--config.file={folder}/prometheus.yml",
+        f"--storage.tsdb.path={folder}/data",
+        f"--web.listen-address={address}",
+    )
     with process(f"{folder}/prometheus.log", "prometheus", "--log.level=warn", *options) as child:
         ready = lambda: child.poll() is not None or get(f"http://{address}/-/ready")[0] == 200
         wait_for("prometheus", ready, 20)
         if child.poll() is not None:
-            raise RuntimeError(open(f"{folder}/prometheus.log").read())
+            raise RuntimeError(pathlib.Path(folder, "prometheus.log").read_text())
         yield Prometheus(address)

@@ -104,10 +104,16 @@ def dashboard(results):
     targets = [target for panel in found["panels"] for target in panel.get("targets", [])]
     fixed = [target["expr"] for target in targets if target["datasource"]["uid"] != "${datasource}"]
     results.check("every query asks the chosen data source", targets and not fixed, fixed)
-    cells = [(panel["gridPos"]["x"] + dx, panel["gridPos"]["y"] + dy) for panel in found["panels"]
-             for dx in range(panel["gridPos"]["w"]) for dy in range(panel["gridPos"]["h"])]
+    cells = [
+        (panel["gridPos"]["x"] + dx, panel["gridPos"]["y"] + dy)
+        for panel in found["panels"]
+        for dx in range(panel["gridPos"]["w"])
+        for dy in range(panel["gridPos"]["h"])
+    ]
     results.check("panels do not overlap", len(cells) == len(set(cells)) and max(cells)[0] < 24)
-    unknown = {name for _, query in files.dashboard_queries() for name in files.metric_names(query) if ":" in name} - files.RECORDS
+    unknown = {
+        name for _, query in files.dashboard_queries() for name in files.metric_names(query) if ":" in name
+    } - files.RECORDS
     results.check("every recorded series of the dashboard is recorded", not unknown, unknown)
 
 
