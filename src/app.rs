@@ -11,10 +11,11 @@ use tokio::time::sleep;
 use crate::board::Board;
 use crate::check::{Check, CheckTask, Gate};
 use crate::config::Config;
+use crate::incarnation::Incarnations;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::server::{self, Site};
-use crate::status::{Incarnation, Status};
+use crate::status::Status;
 use crate::target::Attempt;
 
 /// A fault of our own, after which remembered answers must not be served.
@@ -76,8 +77,8 @@ fn spawn_checks<A: Attempt + 'static>(
     is_successor: bool,
     tasks: &mut JoinSet<Infallible>,
 ) -> Board {
-    let (incarnation, incarnations) = watch::channel(Incarnation::first());
-    let first = *incarnations.borrow();
+    let incarnations = Incarnations::first();
+    let first = incarnations.current();
     let published = |(check, target): (Arc<Check>, A)| {
         let (status, readers) = watch::channel(Status::new(&check, first));
         (check, target, status, readers)
@@ -92,10 +93,10 @@ fn spawn_checks<A: Attempt + 'static>(
         log_check(&check);
         let is_held_back = check.probe != Probe::Startup;
         let gate = if is_held_back { Arc::clone(&gate) } else { Gate::default() };
-        let task = CheckTask { check, target, status, gate, schedule_delay: metrics.schedule_delay.clone() };
-        tasks.spawn(task.run(incarnations.clone()));
+        let (schedule_delay, incarnations) = (metrics.schedule_delay.clone(), incarnations.clone());
+        tasks.spawn(CheckTask { check, target, status, gate, incarnations, schedule_delay }.run());
     }
-    Board::new(entries, incarnation, is_successor)
+    Board::new(entries, incarnations, is_successor)
 }
 
 /// One line per check at the start.

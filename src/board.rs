@@ -9,8 +9,9 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::check::Check;
+use crate::incarnation::{Incarnation, Incarnations};
 use crate::probe::Probe;
-use crate::status::{Incarnation, Status};
+use crate::status::Status;
 use crate::verdict::{self, BUILT_IN, Finding, Moment, Verdict};
 
 /// One check as readers see it.
@@ -28,7 +29,7 @@ pub struct Entry {
 #[derive(Debug)]
 pub struct Board {
     entries: Vec<Entry>,
-    incarnation: watch::Sender<Incarnation>,
+    incarnations: Incarnations,
     told_started: AtomicU64,
     is_draining: AtomicBool,
     is_shutting_down: AtomicBool,
@@ -39,10 +40,10 @@ impl Board {
     /// that the app has started, which is all that is lost with a worker.
     pub fn new(
         entries: impl IntoIterator<Item = (Arc<Check>, watch::Receiver<Status>)>,
-        incarnation: watch::Sender<Incarnation>,
+        incarnations: Incarnations,
         is_successor: bool,
     ) -> Self {
-        let told = if is_successor { incarnation.borrow().number } else { 0 };
+        let told = if is_successor { incarnations.current().number } else { 0 };
         let mut entries: Vec<Entry> = entries
             .into_iter()
             .map(|(check, status)| Entry { check, status, told_started: told.into() })
@@ -50,7 +51,7 @@ impl Board {
         entries.sort_by(|a, b| (a.check.probe, &a.check.name).cmp(&(b.check.probe, &b.check.name)));
         Self {
             entries,
-            incarnation,
+            incarnations,
             told_started: told.into(),
             is_draining: AtomicBool::new(false),
             is_shutting_down: AtomicBool::new(false),
@@ -64,18 +65,12 @@ impl Board {
 
     /// The present incarnation.
     pub fn incarnation(&self) -> Incarnation {
-        *self.incarnation.borrow()
+        self.incarnations.current()
     }
 
     /// The present moment.
     pub fn moment(&self) -> Moment {
         Moment { incarnation: self.incarnation().number, now: Instant::now() }
-    }
-
-    /// All states and counters return to their initial values.
-    pub fn begin_incarnation(&self, sign: &str) {
-        self.incarnation.send_modify(|incarnation| *incarnation = incarnation.next());
-        tracing::info!(incarnation = self.incarnation().number, sign, "a new incarnation of the app begins");
     }
 
     /// Turns `/readyz` red for good, as `preStop` wants it.
@@ -188,7 +183,7 @@ impl Board {
             .told_started(name)
             .is_some_and(|told| told.load(Ordering::Relaxed) == self.incarnation().number)
         {
-            self.begin_incarnation("the kubelet asks again whether the app has started");
+            self.incarnations.begin("the kubelet asks again whether the app has started");
         }
     }
 

@@ -9,10 +9,12 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until, timeout};
 
+use crate::incarnation::{Incarnation, Incarnations};
+use crate::listener::ListenerWatch;
 use crate::outcome::{Outcome, one_line};
 use crate::probe::Probe;
 use crate::schedule::Schedule;
-use crate::status::{Incarnation, Run, Status};
+use crate::status::{Run, Status};
 use crate::target::{Attempt, Stage};
 use crate::tracker::{Change, Thresholds, Tracker};
 
@@ -81,6 +83,9 @@ impl Check {
 /// What holds a check back: the startup checks that have to pass first.
 pub type Gate = Arc<[watch::Receiver<Status>]>;
 
+/// How often an unhealthy check looks at who listens on its port: well within a container's restart.
+const LISTENER_PERIOD: Duration = Duration::from_secs(1);
+
 /// The task of one check.
 pub struct CheckTask<A> {
     /// What is configured.
@@ -91,13 +96,16 @@ pub struct CheckTask<A> {
     pub status: watch::Sender<Status>,
     /// The startup checks; empty for a startup check itself.
     pub gate: Gate,
+    /// Tells of new incarnations, and takes the signs of one.
+    pub incarnations: Incarnations,
     /// Takes how late each run begins, in seconds.
     pub schedule_delay: prometheus::Histogram,
 }
 
 impl<A: Attempt> CheckTask<A> {
     /// Runs the check through all incarnations; it ends only with its future.
-    pub async fn run(self, mut incarnations: watch::Receiver<Incarnation>) -> Infallible {
+    pub async fn run(self) -> Infallible {
+        let mut incarnations = self.incarnations.subscribe();
         loop {
             let incarnation = *incarnations.borrow_and_update();
             self.status.send_modify(|status| status.begin(&self.check, incarnation));
@@ -113,12 +121,11 @@ impl<A: Attempt> CheckTask<A> {
         self.wait_for_startup(incarnation).await;
         let first = (incarnation.began + self.check.timing.initial_delay).max(Instant::now());
         let mut schedule = Schedule::starting(first);
+        let mut listener = self.listener();
         let (mut free, mut is_degraded) = (first, false);
         loop {
             self.status.send_modify(|status| status.due = Some(schedule.due()));
-            if schedule.due() > Instant::now() {
-                sleep_until(schedule.due()).await;
-            }
+            self.wait_for_run(schedule.due(), listener.as_ref()).await;
             let run = attempt(&self.check, &self.target).await;
             let began = run.began;
             let late = began.saturating_duration_since(schedule.due().max(free));
@@ -129,8 +136,38 @@ impl<A: Attempt> CheckTask<A> {
             if is_healthy && self.check.probe == Probe::Startup {
                 self.rest().await;
             }
+            if let Some(listener) = &mut listener {
+                listener.note(passed);
+            }
             is_degraded = !passed || (is_degraded && !is_healthy);
             schedule = schedule.after_run(began, free, self.check.timing.period_when(is_degraded));
+        }
+    }
+
+    /// A liveness check on a loopback port can see by its listener that the app is another one.
+    fn listener(&self) -> Option<ListenerWatch> {
+        let port = self.target.loopback_port().filter(|_| self.check.probe == Probe::Liveness);
+        port.map(ListenerWatch::new)
+    }
+
+    /// Waits until the next run is due; while the check is unhealthy, looks out for a new container.
+    async fn wait_for_run(&self, due: Instant, listener: Option<&ListenerWatch>) {
+        let unhealthy = |_: &&ListenerWatch| !self.status.borrow().tracker.is_healthy();
+        if let Some(listener) = listener.filter(unhealthy) {
+            loop {
+                if listener.has_changed() {
+                    self.incarnations
+                        .begin("the socket that listened on the port of a failing check is another one");
+                }
+                let look = Instant::now() + LISTENER_PERIOD;
+                if look >= due {
+                    break;
+                }
+                sleep_until(look).await;
+            }
+        }
+        if due > Instant::now() {
+            sleep_until(due).await;
         }
     }
 

@@ -8,6 +8,8 @@ pub mod board;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod incarnation;
+pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod options;

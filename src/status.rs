@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::check::Check;
+use crate::incarnation::Incarnation;
 use crate::outcome::{Kind, Outcome};
 use crate::tracker::{Change, Tracker};
 
@@ -15,28 +16,6 @@ pub const HISTORY: usize = 60;
 
 /// Upper bounds of the buckets of `health_proxy_check_duration_seconds`, in seconds.
 pub const BUCKETS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
-
-/// One life of the main container.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Incarnation {
-    /// Counts from 1.
-    pub number: u64,
-    /// When it began, as far as we know.
-    pub began: Instant,
-}
-
-impl Incarnation {
-    /// The first one.
-    pub fn first() -> Self {
-        Self { number: 1, began: Instant::now() }
-    }
-
-    /// The one after this, beginning now.
-    #[must_use]
-    pub fn next(self) -> Self {
-        Self { number: self.number + 1, began: Instant::now() }
-    }
-}
 
 /// One attempt of a check.
 #[derive(Clone, Debug)]

@@ -23,6 +23,11 @@ pub trait Attempt: Send + Sync {
 
     /// The reason of a run that was at `stage` when `timeout` had passed.
     fn timed_out(&self, stage: &Stage, timeout: Duration) -> String;
+
+    /// The port of this pod's loopback on which the target has to listen, if it is of that kind.
+    fn loopback_port(&self) -> Option<u16> {
+        None
+    }
 }
 
 /// How far a run has come, for the reason of a timeout.
@@ -117,6 +122,14 @@ impl Attempt for Target {
             Self::Http(http) => http.timed_out(stage, timeout),
             Self::Tcp(tcp) => tcp.timed_out(stage, timeout),
             Self::Exec(exec) => exec.timed_out(stage, timeout),
+        }
+    }
+
+    fn loopback_port(&self) -> Option<u16> {
+        match self {
+            Self::Http(http) => http.loopback_port(),
+            Self::Tcp(tcp) => tcp.loopback_port(),
+            Self::Exec(exec) => exec.loopback_port(),
         }
     }
 }

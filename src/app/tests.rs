@@ -319,7 +319,8 @@ async fn a_new_incarnation_ends_a_run_that_is_under_way() {
     let timing = Timing { timeout: Duration::from_secs(60), ..Timing::default() };
     let rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
     rig.at(5_000).await;
-    rig.board.begin_incarnation("a test");
+    rig.board.kubelet_told_started(None);
+    rig.board.kubelet_asks_startup(None);
     rig.at(5_001).await;
     assert!(rig.board.passes(Probe::Readiness));
     assert_eq!(script.began(rig.zero).len(), 2);

@@ -7,9 +7,10 @@ use serde::{Deserialize, Serialize};
 use super::Site;
 use super::answer::WITHHELD;
 use crate::board::{Board, Entry};
+use crate::incarnation::Incarnation;
 use crate::outcome::Outcome;
 use crate::probe::Probe;
-use crate::status::{Incarnation, Run};
+use crate::status::Run;
 use crate::unix_time::UnixTime;
 use crate::verdict::{Finding, Moment};
 

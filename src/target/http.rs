@@ -122,6 +122,10 @@ impl Attempt for Http {
             format!("timeout: no connection within {timeout:?}")
         }
     }
+
+    fn loopback_port(&self) -> Option<u16> {
+        self.url.authority.loopback_port()
+    }
 }
 
 /// Separates `USER:PASS@` from what follows.

@@ -45,6 +45,10 @@ impl Attempt for Tcp {
     fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
         Dialogue::timed_out(stage, timeout)
     }
+
+    fn loopback_port(&self) -> Option<u16> {
+        self.authority.loopback_port()
+    }
 }
 
 /// What is said over a fresh connection, and what has to come back.

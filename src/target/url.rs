@@ -67,6 +67,11 @@ impl Authority {
         Ok(Self { host: host.to_owned(), port })
     }
 
+    /// The port, where the host is this pod's loopback.
+    pub fn loopback_port(&self) -> Option<u16> {
+        is_loopback(&self.host).then_some(self.port)
+    }
+
     /// As it stands in a URL or in a `Host` header.
     pub fn shown(&self) -> String {
         match self.host.as_str() {

@@ -92,9 +92,8 @@ fn location(status: &str, location: &str) -> String {
 
 #[test]
 fn redirects_on_the_same_host_are_followed_over_ports() {
-    let goal = App::answering(|_, head| match head.starts_with("GET /goal ") {
-        true => response("200 OK", ""),
-        false => response("404 Not Found", ""),
+    let goal = App::answering(|_, head| {
+        if head.starts_with("GET /goal ") { response("200 OK", "") } else { response("404 Not Found", "") }
     });
     // Another name of loopback is no other host, and a POST becomes a GET.
     let url = format!("http://localhost:{}/goal", goal.address.port());
@@ -120,9 +119,8 @@ fn redirects_to_other_hosts_or_nowhere_are_judged_as_they_are() {
 #[test]
 fn the_eleventh_redirect_fails() {
     let hops = |most: usize| {
-        App::answering(move |number, _| match number <= most {
-            true => location("307 Temporary Redirect", "/next"),
-            false => response("200 OK", ""),
+        App::answering(move |number, _| {
+            if number <= most { location("307 Temporary Redirect", "/next") } else { response("200 OK", "") }
         })
     };
     assert_eq!(verdict(&hops(10).url("/"), &[]), "ok");
@@ -131,9 +129,12 @@ fn the_eleventh_redirect_fails() {
 
 #[test]
 fn a_host_header_survives_redirects_on_the_same_host() {
-    let app = App::answering(|_, head| match head.starts_with("GET /b ") {
-        true => response("200 OK", ""),
-        false => location("301 Moved Permanently", "/b"),
+    let app = App::answering(|_, head| {
+        if head.starts_with("GET /b ") {
+            response("200 OK", "")
+        } else {
+            location("301 Moved Permanently", "/b")
+        }
     });
     let sidecar = watching(&app.url("/a"), &[("READINESS_WEB_HTTP_HEADERS", "Host: example.com")]);
     sidecar.wait_for("/readyz", 200);
