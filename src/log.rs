@@ -52,7 +52,7 @@ impl Log {
         let deadline = Instant::now() + LAST_LINES;
         while Instant::now() < deadline && !self.writer.is_finished() {
             let _ = self.lines.try_send(Vec::new());
-            thread::sleep(Duration::from_millis(1));
+            thread::yield_now();
         }
     }
 }

@@ -14,6 +14,7 @@ use std::time::{Duration, Instant};
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
 use nix::sys::signal::{SigSet, Signal, kill, killpg};
+use nix::sys::socket::{Backlog, listen};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::Pid;
 
@@ -55,11 +56,11 @@ pub enum SupervisorError {
 ///
 /// # Errors
 /// The port cannot be had, or workers do not live.
-pub fn run(listen: Option<SocketAddr>) -> Result<u8, SupervisorError> {
+pub fn run(configured: Option<SocketAddr>) -> Result<u8, SupervisorError> {
     let signals = SigSet::from_iter([Signal::SIGCHLD, Signal::SIGTERM, Signal::SIGINT]);
     signals.thread_block()?;
     set_child_subreaper(true)?;
-    let mut worker = Worker::start(bind(listen)?)?;
+    let mut worker = Worker::start(bind(configured)?)?;
     loop {
         match signals.wait()? {
             Signal::SIGCHLD => {
@@ -73,20 +74,23 @@ pub fn run(listen: Option<SocketAddr>) -> Result<u8, SupervisorError> {
 }
 
 /// Binds the configured address, or port 9809 on every address that this pod has.
-fn bind(listen: Option<SocketAddr>) -> Result<TcpListener, SupervisorError> {
+fn bind(configured: Option<SocketAddr>) -> Result<TcpListener, SupervisorError> {
     let any = SocketAddr::from((Ipv6Addr::UNSPECIFIED, PORT));
-    let address = listen.unwrap_or(any);
+    let address = configured.unwrap_or(any);
     let has_no_ipv6 = |error: &io::Error| {
         error.kind() == ErrorKind::AddrNotAvailable
             || error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
     };
     let bound = match TcpListener::bind(address) {
-        Err(error) if listen.is_none() && has_no_ipv6(&error) => {
+        Err(error) if configured.is_none() && has_no_ipv6(&error) => {
             TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))
         }
         bound => bound,
     };
-    bound.map_err(|error| SupervisorError::Listen(address, error))
+    let bound = bound.map_err(|error| SupervisorError::Listen(address, error))?;
+    // std asks for a backlog of 128; a burst must not make the kubelet wait for a repeated SYN.
+    listen(&bound, Backlog::MAXCONN)?;
+    Ok(bound)
 }
 
 /// The worker of the moment.
