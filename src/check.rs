@@ -108,7 +108,10 @@ impl<A: Attempt> CheckTask<A> {
         let mut incarnations = self.incarnations.subscribe();
         loop {
             let incarnation = *incarnations.borrow_and_update();
-            self.status.send_modify(|status| status.begin(&self.check, incarnation));
+            self.status.send_modify(|status| {
+                status.begin(&self.check, incarnation);
+                status.certificate_expiry = self.target.certificate_expiry();
+            });
             tokio::select! {
                 biased;
                 Ok(()) = incarnations.changed() => {}
@@ -190,6 +193,7 @@ impl<A: Attempt> CheckTask<A> {
         let (mut change, mut is_healthy) = (Change::None, false);
         self.status.send_modify(|status| {
             change = status.record(run);
+            status.certificate_expiry = self.target.certificate_expiry();
             is_healthy = status.tracker.is_healthy();
         });
         self.log_change(&logged, change, is_healthy);

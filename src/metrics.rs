@@ -152,6 +152,12 @@ fn of_checks(board: &Board) -> Vec<MetricFamily> {
             "When the check last passed, in Unix time; 0 before the first time.",
             &|entry| entry.status.borrow().last_success.map_or(0.0, |at| clock.of(at)),
         ),
+        each(
+            "health_proxy_check_tls_certificate_expiry_timestamp_seconds",
+            "When the first certificate of the presented chain ends, in Unix time; 0 before one is seen.",
+            MetricType::GAUGE,
+            &certificate_expiry,
+        ),
         each("health_proxy_check_runs_total", "Runs by result.", MetricType::COUNTER, &runs),
         each(
             "health_proxy_check_transitions_total",
@@ -166,6 +172,14 @@ fn of_checks(board: &Board) -> Vec<MetricFamily> {
             &durations,
         ),
     ]
+}
+
+fn certificate_expiry(entry: &Entry, to: &mut Vec<Metric>) {
+    // A series of the checks with TLS alone.
+    if let Some(seconds) = entry.status.borrow().certificate_expiry {
+        #[expect(clippy::cast_precision_loss, reason = "exact for 285 million years")]
+        to.push(gauge(labels(entry), seconds as f64));
+    }
 }
 
 fn runs(entry: &Entry, to: &mut Vec<Metric>) {

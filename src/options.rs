@@ -137,6 +137,11 @@ impl Given {
         parse(&value).map_err(|accepted| self.problems.push(self.problem(name, &value, accepted))).ok()
     }
 
+    /// Notes that an option was understood but does not fit.
+    pub fn reject(&mut self, name: OptionName, value: &str, message: impl Into<String>) {
+        self.problems.push(self.problem(name, value, message.into()));
+    }
+
     /// Notes that the variable without an option's name is wrong; `shown` is its value without secrets.
     pub fn reject_variable(&mut self, shown: &str, message: impl Into<String>) {
         self.problems.push(Problem::new(self.variable.as_str(), shown, message));

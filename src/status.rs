@@ -91,6 +91,9 @@ pub struct Status {
     pub history: VecDeque<PastRun>,
     /// What is counted.
     pub counts: Counts,
+    /// When the first certificate of the chain ends that was presented last, in seconds since 1970; 0 before
+    /// the first, `None` where the target has none.
+    pub certificate_expiry: Option<i64>,
 }
 
 impl Status {
@@ -107,6 +110,7 @@ impl Status {
             last_success: None,
             history: VecDeque::new(),
             counts: Counts::default(),
+            certificate_expiry: None,
         }
     }
 
@@ -118,6 +122,7 @@ impl Status {
             last_success: self.last_success,
             history: std::mem::take(&mut self.history),
             counts: std::mem::take(&mut self.counts),
+            certificate_expiry: self.certificate_expiry,
             ..fresh
         };
     }

@@ -1,9 +1,13 @@
 //! What a check tries: one variant and one file for each kind of target.
 
 mod exec;
+mod file;
+mod grpc;
 mod http;
 mod net;
 mod tcp;
+mod tls;
+mod unix;
 mod url;
 
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -13,8 +17,12 @@ use crate::options::Given;
 use crate::outcome::Outcome;
 
 use exec::Exec;
+use file::FileTarget;
+use grpc::Grpc;
 use http::Http;
 use tcp::Tcp;
+use unix::Unix;
+use url::Scheme;
 
 /// Something that a check can try once: a real target, or a scripted one in tests.
 pub trait Attempt: Send + Sync {
@@ -26,6 +34,12 @@ pub trait Attempt: Send + Sync {
 
     /// The port of this pod's loopback on which the target has to listen, if it is of that kind.
     fn loopback_port(&self) -> Option<u16> {
+        None
+    }
+
+    /// When the first certificate of the chain ends that a TLS target presented last, in seconds since 1970;
+    /// 0 before the first, `None` for all other targets.
+    fn certificate_expiry(&self) -> Option<i64> {
         None
     }
 }
@@ -51,12 +65,18 @@ impl Stage {
 /// A configured target.
 #[derive(Debug)]
 pub enum Target {
-    /// `http://`
-    Http(Http),
+    /// `http://`, `https://` and `http+unix://`
+    Http(Box<Http>),
     /// `tcp://`
     Tcp(Tcp),
+    /// `unix:`
+    Unix(Unix),
+    /// `grpc://` and `grpcs://`
+    Grpc(Box<Grpc>),
     /// `exec:`
     Exec(Exec),
+    /// `file:`
+    File(FileTarget),
 }
 
 impl Target {
@@ -88,13 +108,20 @@ impl Target {
     /// # Errors
     /// What would be accepted instead.
     pub fn parse(value: &str, given: &mut Given) -> Result<Self, String> {
+        let http = |http| Self::Http(Box::new(http));
+        let grpc = |grpc| Self::Grpc(Box::new(grpc));
         let form = Self::FORMS.into_iter().find(|(form, _)| value.starts_with(form));
         match form.map(|(form, _)| (form, &value[form.len()..])) {
-            Some(("http://", rest)) => Http::parse(rest, given).map(Self::Http),
+            Some(("http://", rest)) => Http::parse(Scheme::Http, rest, given).map(http),
+            Some(("https://", rest)) => Http::parse(Scheme::Https, rest, given).map(http),
+            Some(("http+unix://", rest)) => Http::parse_unix(rest, given).map(http),
             Some(("tcp://", rest)) => Tcp::parse(rest, given).map(Self::Tcp),
+            Some(("unix:", rest)) => Unix::parse(rest, given).map(Self::Unix),
+            Some(("file:", rest)) => FileTarget::parse(rest, given).map(Self::File),
+            Some(("grpc://", rest)) => Grpc::parse(Scheme::Http, rest, given).map(grpc),
+            Some(("grpcs://", rest)) => Grpc::parse(Scheme::Https, rest, given).map(grpc),
             Some(("exec:", rest)) => Exec::parse(rest).map(Self::Exec),
-            Some((form, _)) => Err(format!("{form} targets are not supported by this version")),
-            None => Err(format!("not a target; accepted: {}", Self::accepted())),
+            _ => Err(format!("not a target; accepted: {}", Self::accepted())),
         }
     }
 
@@ -103,7 +130,10 @@ impl Target {
         match self {
             Self::Http(http) => http.shown(),
             Self::Tcp(tcp) => tcp.shown(),
+            Self::Unix(unix) => unix.shown(),
+            Self::Grpc(grpc) => grpc.shown(),
             Self::Exec(exec) => exec.shown(),
+            Self::File(file) => file.shown(),
         }
     }
 }
@@ -113,7 +143,10 @@ impl Attempt for Target {
         match self {
             Self::Http(http) => http.attempt(stage).await,
             Self::Tcp(tcp) => tcp.attempt(stage).await,
+            Self::Unix(unix) => unix.attempt(stage).await,
+            Self::Grpc(grpc) => grpc.attempt(stage).await,
             Self::Exec(exec) => exec.attempt(stage).await,
+            Self::File(file) => file.attempt(stage).await,
         }
     }
 
@@ -121,7 +154,18 @@ impl Attempt for Target {
         match self {
             Self::Http(http) => http.timed_out(stage, timeout),
             Self::Tcp(tcp) => tcp.timed_out(stage, timeout),
+            Self::Unix(unix) => unix.timed_out(stage, timeout),
+            Self::Grpc(grpc) => grpc.timed_out(stage, timeout),
             Self::Exec(exec) => exec.timed_out(stage, timeout),
+            Self::File(file) => file.timed_out(stage, timeout),
+        }
+    }
+
+    fn certificate_expiry(&self) -> Option<i64> {
+        match self {
+            Self::Http(http) => http.certificate_expiry(),
+            Self::Grpc(grpc) => grpc.certificate_expiry(),
+            Self::Tcp(_) | Self::Unix(_) | Self::Exec(_) | Self::File(_) => None,
         }
     }
 
@@ -129,7 +173,8 @@ impl Attempt for Target {
         match self {
             Self::Http(http) => http.loopback_port(),
             Self::Tcp(tcp) => tcp.loopback_port(),
-            Self::Exec(exec) => exec.loopback_port(),
+            Self::Grpc(grpc) => grpc.loopback_port(),
+            Self::Unix(_) | Self::Exec(_) | Self::File(_) => None,
         }
     }
 }

@@ -1,4 +1,5 @@
-//! `http://`: one request as the kubelet makes it (`pkg/probe/http/http.go`), over a fresh connection.
+//! `http://`, `https://` and `http+unix://`: one request as the kubelet makes it (`pkg/probe/http/http.go`),
+//! over a fresh connection.
 
 mod exchange;
 mod headers;
@@ -11,8 +12,11 @@ use hyper::http::{HeaderMap, HeaderValue, request, response};
 use hyper::{Method, Request, StatusCode};
 use regex_lite::Regex;
 
-use super::url::{Scheme, Url};
-use super::{Attempt, Stage, net};
+use super::net::{self, BoxStream};
+use super::tls::Tls;
+use super::unix::Socket;
+use super::url::{Authority, Scheme, Url, percent_decoded};
+use super::{Attempt, Stage};
 use crate::options::{self, Given};
 use crate::outcome::Outcome;
 
@@ -30,6 +34,10 @@ const WARNING_BODY: usize = 512;
 #[derive(Debug)]
 pub struct Http {
     url: Url,
+    /// Where the URL's authority is reached, if that is no host.
+    socket: Option<Socket>,
+    /// For `https` and for redirects to it.
+    tls: Tls,
     has_credentials: bool,
     method: Method,
     headers: Headers,
@@ -38,8 +46,25 @@ pub struct Http {
 }
 
 impl Http {
-    /// Reads what follows `http://`.
-    pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
+    /// Reads what follows `http://` or `https://`.
+    pub fn parse(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
+        let tls = if scheme == Scheme::Https { Tls::parse(given, None) } else { Tls::default() };
+        Ok(Self { tls, ..Self::parse_request(scheme, rest, given)? })
+    }
+
+    /// Reads what follows `http+unix://`: the socket's path with `%2F` for `/`, and the path to ask for.
+    pub fn parse_unix(rest: &str, given: &mut Given) -> Result<Self, String> {
+        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+        let (host, path) = rest.split_at(end);
+        let (user, socket) = host.rsplit_once('@').map_or(("", host), |(user, socket)| (user, socket));
+        let at = if user.is_empty() { "" } else { "@" };
+        let http = Self::parse_request(Scheme::Http, &format!("{user}{at}localhost:80{path}"), given)?;
+        let socket = percent_decoded(socket).and_then(|bytes| String::from_utf8(bytes).ok());
+        let socket = socket.ok_or("the socket's path has a broken %-escape")?;
+        Ok(Self { socket: Some(Socket::parse(&socket)?), ..http })
+    }
+
+    fn parse_request(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
         let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
         let mut headers = given.take(options::HTTP_HEADERS, headers::parse).unwrap_or_default();
         let status = given.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
@@ -49,12 +74,18 @@ impl Http {
             headers::add_basic_auth(&mut headers, credentials)?;
         }
         headers::add_defaults(&mut headers);
-        let url = Url::parse(Scheme::Http, rest, None)?;
-        Ok(Self { url, has_credentials: credentials.is_some(), method, headers, status, body })
+        let url = Url::parse(scheme, rest, None)?;
+        let has_credentials = credentials.is_some();
+        Ok(Self { url, socket: None, tls: Tls::default(), has_credentials, method, headers, status, body })
     }
 
     pub fn shown(&self) -> String {
-        let shown = self.url.shown();
+        let shown = match &self.socket {
+            Some(socket) => {
+                format!("http+unix://{}{}", socket.path.replace('/', "%2F"), self.url.path_and_query)
+            }
+            None => self.url.shown(),
+        };
         if self.has_credentials { shown.replacen("://", "://***@", 1) } else { shown }
     }
 
@@ -75,18 +106,34 @@ impl Http {
     }
 
     async fn ask(&self, url: &Url, method: Method, stage: &Stage) -> Result<Answer, String> {
-        if url.scheme == Scheme::Https {
-            return Err(format!("redirected to {}, and https is not supported by this version", url.shown()));
-        }
-        let stream = net::connect(&url.authority.host, url.authority.port).await?;
+        let stream = self.connect(url).await?;
         stage.connected();
         exchange(stream, self.request(url, method)?).await
+    }
+
+    async fn connect(&self, url: &Url) -> Result<BoxStream, String> {
+        let Authority { host, port } = &url.authority;
+        if let Some(socket) = self.socket_of(url) {
+            return Ok(Box::new(socket.connect().await?));
+        }
+        let stream = net::connect(host, *port).await?;
+        match url.scheme {
+            Scheme::Http => Ok(Box::new(stream)),
+            Scheme::Https => self.tls.connect(stream, host).await,
+        }
+    }
+
+    /// The socket, for all URLs but those that a redirect leads away to.
+    fn socket_of(&self, url: &Url) -> Option<&Socket> {
+        let is_ours = url.scheme == self.url.scheme && url.authority == self.url.authority;
+        self.socket.as_ref().filter(|_| is_ours)
     }
 
     fn request(&self, url: &Url, method: Method) -> Result<Request<exchange::NoBody>, String> {
         let mut request = Request::builder().method(method).uri(url.path_and_query.as_str());
         if let Some(headers) = request.headers_mut() {
-            set_headers(headers, &self.headers, url)?;
+            let host = self.socket_of(url).map_or_else(|| url.authority.shown(), |_| "localhost".to_owned());
+            set_headers(headers, &self.headers, &host)?;
         }
         finish(request)
     }
@@ -124,7 +171,11 @@ impl Attempt for Http {
     }
 
     fn loopback_port(&self) -> Option<u16> {
-        self.url.authority.loopback_port()
+        self.url.authority.loopback_port().filter(|_| self.socket.is_none())
+    }
+
+    fn certificate_expiry(&self) -> Option<i64> {
+        (self.url.scheme == Scheme::Https).then(|| self.tls.expiry())
     }
 }
 
@@ -144,9 +195,9 @@ fn method(value: &str) -> Result<Method, String> {
 }
 
 /// Our own request: `Host` first, then what is configured, in order. A configured `Host` wins.
-fn set_headers(headers: &mut HeaderMap, configured: &Headers, url: &Url) -> Result<(), String> {
+fn set_headers(headers: &mut HeaderMap, configured: &Headers, host: &str) -> Result<(), String> {
     if !headers::contains(configured, &HOST) {
-        let host = HeaderValue::try_from(url.authority.shown()).map_err(|error| error.to_string())?;
+        let host = HeaderValue::try_from(host).map_err(|error| error.to_string())?;
         headers.insert(HOST, host);
     }
     for (name, value) in configured {

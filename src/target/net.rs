@@ -3,7 +3,22 @@
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio_rustls::rustls;
+
+use super::tls;
+
+/// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
+pub const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
+
+/// What a protocol is spoken over: a plain connection, TLS or a unix socket.
+pub trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// Any stream: one kind of it, so that each protocol is in the binary once.
+pub type BoxStream = Box<dyn Stream>;
 
 /// Where `localhost` is (RFC 6761, section 6.3): known without asking a resolver or `/etc/hosts`.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
@@ -41,8 +56,11 @@ async fn connect_any(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<
     Err(reason)
 }
 
-/// An I/O error in the words of `strerror`, in lower case, without Rust's `(os error 111)`.
+/// An I/O error in the words of `strerror`, in lower case, without Rust's `(os error 111)`; or what TLS says.
 pub fn io_reason(error: &io::Error) -> String {
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<rustls::Error>()) {
+        return tls::reason(error);
+    }
     let text = error.to_string();
     let text = text.split(" (os error").next().unwrap_or_default();
     let mut chars = text.chars();

@@ -9,7 +9,8 @@ use hyper::body::{Bytes, Incoming};
 use hyper::client::conn::http1;
 use hyper::http::response;
 use hyper_util::rt::TokioIo;
-use tokio::io::{AsyncRead, AsyncWrite};
+
+use crate::target::net::{BoxStream, io_reason};
 
 /// How much of a body is read, in bytes; the rest is ignored (`pkg/probe/http/http.go`, `maxRespBodyLength`).
 const BODY_LIMIT: usize = 10 * 1024;
@@ -24,10 +25,7 @@ pub(super) struct Answer {
 }
 
 /// Asks over `stream` and reads the answer; both ends of the exchange run in this one future.
-pub(super) async fn exchange<S>(stream: S, request: Request<NoBody>) -> Result<Answer, String>
-where
-    S: AsyncRead + AsyncWrite + Send + Unpin + 'static,
-{
+pub(super) async fn exchange(stream: BoxStream, request: Request<NoBody>) -> Result<Answer, String> {
     let mut client = http1::Builder::new();
     client.allow_obsolete_multiline_headers_in_responses(true);
     let (mut sender, connection) =
@@ -58,9 +56,12 @@ async fn beginning(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
 
 /// hyper's error with its cause, since the cause is what a person needs.
 fn reason(error: &hyper::Error) -> String {
+    if error.is_parse() {
+        return format!("the answer is not HTTP/1: {error}");
+    }
     match error.source() {
         Some(cause) => match cause.downcast_ref::<std::io::Error>() {
-            Some(io) => format!("{error}: {}", super::net::io_reason(io)),
+            Some(io) => format!("{error}: {}", io_reason(io)),
             None => format!("{error}: {cause}"),
         },
         None => error.to_string(),

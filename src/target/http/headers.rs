@@ -3,8 +3,8 @@
 use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, USER_AGENT};
 use hyper::http::{HeaderName, HeaderValue};
 
-/// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
-const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
+use crate::target::net::AGENT;
+use crate::target::url::percent_decoded;
 
 /// Headers in the order in which they were configured; a name may repeat.
 pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
@@ -53,23 +53,6 @@ pub(super) fn add_basic_auth(headers: &mut Headers, credentials: &str) -> Result
 /// Whether a header is configured.
 pub(super) fn contains(headers: &Headers, name: &HeaderName) -> bool {
     headers.iter().any(|(other, _)| other == name)
-}
-
-fn percent_decoded(text: &str) -> Option<Vec<u8>> {
-    let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.as_bytes();
-    while let Some((&byte, tail)) = rest.split_first() {
-        rest = tail;
-        if byte == b'%' {
-            let (digits, tail) = rest.split_at_checked(2)?;
-            let digits = std::str::from_utf8(digits).ok().filter(|d| !d.starts_with('+'))?;
-            bytes.push(u8::from_str_radix(digits, 16).ok()?);
-            rest = tail;
-        } else {
-            bytes.push(byte);
-        }
-    }
-    Some(bytes)
 }
 
 /// Standard base64 with padding (RFC 4648, section 4): too little code to pay for a crate in every pod.

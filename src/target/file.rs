@@ -1,0 +1,79 @@
+//! `file:`: a file exists, and was modified recently enough where that is asked: the heartbeat of a worker that
+//! has no port.
+
+use std::fs::{self, Metadata};
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use tokio::sync::Mutex;
+use tokio::task::spawn_blocking;
+
+use super::net::io_reason;
+use super::{Attempt, Stage};
+use crate::options::{self, Given};
+use crate::outcome::Outcome;
+
+/// A file and how old it may be.
+#[derive(Debug)]
+pub struct FileTarget {
+    path: PathBuf,
+    max_age: Option<Duration>,
+    /// Held while somebody looks: a file system that hangs costs one thread, not one for every run.
+    looking: Arc<Mutex<()>>,
+}
+
+impl FileTarget {
+    /// Reads what follows `file:`.
+    pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
+        let max_age = given.take(options::MAX_AGE_SECONDS, options::seconds(0.01));
+        if !rest.starts_with('/') || rest.contains('\0') {
+            return Err("accepted: an absolute path, such as file:/var/ready".to_owned());
+        }
+        Ok(Self { path: rest.into(), max_age, looking: Arc::default() })
+    }
+
+    pub fn shown(&self) -> String {
+        format!("file:{}", self.path.display())
+    }
+
+    fn judge(&self, found: io::Result<Metadata>, now: SystemTime) -> Result<(), String> {
+        let file = found.map_err(|error| io_reason(&error))?;
+        if file.is_dir() {
+            return Err("is a directory, not a file".to_owned());
+        }
+        let Some(limit) = self.max_age else { return Ok(()) };
+        let modified = file.modified().map_err(|error| io_reason(&error))?;
+        match now.duration_since(modified) {
+            Ok(age) if age > limit => {
+                Err(format!("was modified {:.1} s ago, {limit:?} is allowed", age.as_secs_f64()))
+            }
+            // Trusting the future would hide that the heart has stopped.
+            Err(ahead) if ahead.duration() > limit => {
+                Err(format!("was modified {:.1} s in the future", ahead.duration().as_secs_f64()))
+            }
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Attempt for FileTarget {
+    async fn attempt(&self, _: &Stage) -> Outcome {
+        let (path, looking) = (self.path.clone(), self.looking.clone().lock_owned().await);
+        let found = spawn_blocking(move || {
+            let found = fs::metadata(path);
+            drop(looking);
+            found
+        });
+        let found = found.await.unwrap_or_else(|error| Err(io::Error::other(error)));
+        match self.judge(found, SystemTime::now()) {
+            Ok(()) => Outcome::Success,
+            Err(reason) => Outcome::failure(format!("{}: {reason}", self.path.display())),
+        }
+    }
+
+    fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
+        format!("timeout: the file system did not answer for {} within {timeout:?}", self.path.display())
+    }
+}

@@ -1,0 +1,183 @@
+//! `grpc://` and `grpcs://`: the standard health protocol (`grpc.health.v1`), in the kubelet's words
+//! (`pkg/probe/grpc/grpc.go`).
+
+mod call;
+mod message;
+
+use std::time::Duration;
+
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, TE, USER_AGENT};
+
+use super::net::{self, AGENT, BoxStream};
+use super::tls::Tls;
+use super::url::{Authority, Scheme};
+use super::{Attempt, Stage};
+use crate::options::{self, Given};
+use crate::outcome::Outcome;
+
+use call::{Refusal, call};
+
+/// `HealthCheckResponse.ServingStatus`, by number.
+const STATUSES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
+const SERVING: u64 = 1;
+
+/// The codes of gRPC, by number, as Go writes them.
+const CODES: [&str; 17] = [
+    "OK",
+    "Canceled",
+    "Unknown",
+    "InvalidArgument",
+    "DeadlineExceeded",
+    "NotFound",
+    "AlreadyExists",
+    "PermissionDenied",
+    "ResourceExhausted",
+    "FailedPrecondition",
+    "Aborted",
+    "OutOfRange",
+    "Unimplemented",
+    "Internal",
+    "Unavailable",
+    "DataLoss",
+    "Unauthenticated",
+];
+
+/// A service of a gRPC server.
+#[derive(Debug)]
+pub struct Grpc {
+    authority: Authority,
+    /// Empty for the server as a whole.
+    service: String,
+    tls: Option<Tls>,
+    accepted: Vec<u64>,
+}
+
+impl Grpc {
+    /// Reads what follows `grpc://`, or `grpcs://` for [`Scheme::Https`].
+    pub fn parse(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
+        let tls = (scheme == Scheme::Https).then(|| Tls::parse(given, Some("h2")));
+        let accepted = given.take(options::STATUS, statuses).unwrap_or_else(|| vec![SERVING]);
+        let (authority, service) = rest.split_once('/').unwrap_or((rest, ""));
+        Ok(Self { authority: Authority::parse(authority, None)?, service: service.to_owned(), tls, accepted })
+    }
+
+    pub fn shown(&self) -> String {
+        let scheme = if self.tls.is_some() { "grpcs" } else { "grpc" };
+        let slash = if self.service.is_empty() { "" } else { "/" };
+        format!("{scheme}://{}{slash}{}", self.authority.shown(), self.service)
+    }
+
+    async fn ask(&self, stage: &Stage) -> Result<Outcome, String> {
+        let unconnected =
+            |reason| format!("error: failed to connect service at {:?}: {reason}", self.authority.shown());
+        let stream = self.connect().await.map_err(unconnected)?;
+        stage.connected();
+        let failed = |reason| format!("error: health rpc probe failed: {reason}");
+        let message = Bytes::from(message::request(&self.service));
+        let reply = call(stream, self.head().map_err(failed)?, message).await.map_err(failed)?;
+        Ok(reply.map_or_else(|refusal| Outcome::failure(refused(&refusal)), |status| self.judge(status)))
+    }
+
+    async fn connect(&self) -> Result<BoxStream, String> {
+        let Authority { host, port } = &self.authority;
+        let stream = net::connect(host, *port).await?;
+        match &self.tls {
+            None => Ok(Box::new(stream)),
+            Some(tls) => tls.connect(stream, host).await,
+        }
+    }
+
+    fn head(&self) -> Result<Request<()>, String> {
+        let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http }.as_str();
+        let uri = format!("{scheme}://{}/grpc.health.v1.Health/Check", self.authority.shown());
+        let head = Request::post(uri)
+            .header(CONTENT_TYPE, "application/grpc")
+            .header(TE, "trailers")
+            .header(USER_AGENT, AGENT);
+        head.body(()).map_err(|error| error.to_string())
+    }
+
+    fn judge(&self, status: u64) -> Outcome {
+        if self.accepted.contains(&status) {
+            return Outcome::Success;
+        }
+        let name = usize::try_from(status).ok().and_then(|number| STATUSES.get(number));
+        let name = name.map_or_else(|| status.to_string(), |&name| name.to_owned());
+        Outcome::failure(format!("service unhealthy (responded with {name:?})"))
+    }
+}
+
+impl Attempt for Grpc {
+    async fn attempt(&self, stage: &Stage) -> Outcome {
+        self.ask(stage).await.unwrap_or_else(Outcome::failure)
+    }
+
+    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
+        if stage.is_connected() {
+            format!("timeout: health rpc did not complete within {timeout:?}")
+        } else {
+            format!("timeout: failed to connect service {:?} within {timeout:?}", self.authority.shown())
+        }
+    }
+
+    fn loopback_port(&self) -> Option<u16> {
+        self.authority.loopback_port()
+    }
+
+    fn certificate_expiry(&self) -> Option<i64> {
+        self.tls.as_ref().map(Tls::expiry)
+    }
+}
+
+fn refused(refusal: &Refusal) -> String {
+    let Refusal { code, message } = refusal;
+    if *code == Refusal::UNIMPLEMENTED {
+        return format!(
+            "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): {message}"
+        );
+    }
+    let name = CODES.get(usize::from(*code)).map_or_else(|| code.to_string(), |&name| name.to_owned());
+    format!("error: health rpc probe failed: rpc error: code = {name} desc = {message}")
+}
+
+/// `_STATUS`: a list of serving statuses.
+fn statuses(list: &str) -> Result<Vec<u64>, String> {
+    let number =
+        |name: &str| (0..).zip(STATUSES).find(|(_, status)| *status == name).map(|(number, _)| number);
+    let numbers: Option<Vec<u64>> = list.split(',').map(|name| number(name.trim())).collect();
+    numbers.ok_or_else(|| format!("accepted: a list of {}, such as SERVING,NOT_SERVING", STATUSES.join(", ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn targets_are_read_and_shown() {
+        let mut given = Given::new("LIVENESS_A", [(options::STATUS, "SERVING, NOT_SERVING")]);
+        let grpc = Grpc::parse(Scheme::Http, ":50051/my.Service", &mut given).unwrap();
+        assert_eq!(grpc.shown(), "grpc://localhost:50051/my.Service");
+        assert_eq!(grpc.accepted, [1, 2]);
+        assert!(given.finish(Some("a grpc target")).is_empty());
+        for wrong in ["", "serving", "SERVING,", "1"] {
+            assert!(statuses(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn refusals_read_as_in_the_kubelet() {
+        let text = |code, message: &str| refused(&Refusal { code, message: message.to_owned() });
+        assert_eq!(
+            text(5, "unknown service"),
+            "error: health rpc probe failed: rpc error: code = NotFound desc = unknown service"
+        );
+        assert_eq!(
+            text(12, "unknown service grpc.health.v1.Health"),
+            "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): \
+             unknown service grpc.health.v1.Health"
+        );
+        assert_eq!(text(99, "x"), "error: health rpc probe failed: rpc error: code = 99 desc = x");
+    }
+}

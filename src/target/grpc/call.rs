@@ -1,0 +1,112 @@
+//! One unary call over a connection that is then dropped: gRPC over HTTP/2 as its own specification has it
+//! (`grpc/doc/PROTOCOL-HTTP2.md`), for which h2 alone is enough.
+
+use std::pin::pin;
+
+use h2::client::{Builder, SendRequest};
+use hyper::Request;
+use hyper::body::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderMap};
+use hyper::http::response;
+
+use super::message::Answer;
+use crate::target::net::{BoxStream, io_reason};
+use crate::target::url::percent_decoded;
+
+/// The largest header list that is taken, in bytes.
+const HEADER_LIMIT: u32 = 16 * 1024;
+
+/// The status of a call that is not OK.
+pub(super) struct Refusal {
+    /// Such as 5 for `NOT_FOUND`; 2 (`UNKNOWN`) where the server gave none.
+    pub(super) code: u16,
+    pub(super) message: String,
+}
+
+impl Refusal {
+    pub(super) const UNKNOWN: u16 = 2;
+    pub(super) const UNIMPLEMENTED: u16 = 12;
+
+    fn unknown(message: String) -> Self {
+        Self { code: Self::UNKNOWN, message }
+    }
+}
+
+/// What came of a call: the status of the service, or why there is none; the outer error is one of transport.
+pub(super) type Reply = Result<Result<u64, Refusal>, String>;
+
+/// Calls over `stream`; both ends of the exchange run in this one future.
+pub(super) async fn call(stream: BoxStream, head: Request<()>, message: Bytes) -> Reply {
+    let mut client = Builder::new();
+    client.enable_push(false).max_header_list_size(HEADER_LIMIT);
+    let (sender, connection) = client.handshake(stream).await.map_err(|error| reason(&error))?;
+    let mut reply = pin!(ask(sender, head, message));
+    let result = tokio::select! {
+        biased;
+        result = &mut reply => result,
+        // What the connection has read before it ended is still to be judged.
+        _ = connection => reply.await,
+    };
+    result.map_err(|error| reason(&error))
+}
+
+async fn ask(
+    sender: SendRequest<Bytes>,
+    head: Request<()>,
+    message: Bytes,
+) -> Result<Result<u64, Refusal>, h2::Error> {
+    let (response, mut request) = sender.ready().await?.send_request(head, false)?;
+    request.send_data(message, true)?;
+    let (head, mut body) = response.await?.into_parts();
+    if let Some(refusal) = refused_by(&head) {
+        return Ok(Err(refusal));
+    }
+    let mut answer = Answer::default();
+    while let Some(part) = body.data().await.transpose()? {
+        if let Err(reason) = answer.push(&part) {
+            return Ok(Err(Refusal::unknown(reason)));
+        }
+    }
+    let trailers = body.trailers().await?.unwrap_or_default();
+    Ok(match status_in(&trailers) {
+        Some(refusal) if refusal.code != 0 => Err(refusal),
+        Some(_) => answer.status().map_err(Refusal::unknown),
+        None => Err(Refusal::unknown("the server ended the call without a status".to_owned())),
+    })
+}
+
+/// Why an answer is refused by its head alone.
+fn refused_by(head: &response::Parts) -> Option<Refusal> {
+    let kind = head.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
+    let is_grpc = kind.as_ref().is_some_and(|kind| kind.starts_with("application/grpc"));
+    match head.status.as_u16() {
+        404 => Some(Refusal {
+            code: Refusal::UNIMPLEMENTED,
+            message: "unexpected HTTP status code received from server: 404".to_owned(),
+        }),
+        200 if is_grpc => status_in(&head.headers).filter(|refusal| refusal.code != 0),
+        200 => Some(Refusal::unknown(format!("unexpected content-type {:?}", kind.unwrap_or_default()))),
+        code => Some(Refusal::unknown(format!("unexpected HTTP status code received from server: {code}"))),
+    }
+}
+
+fn status_in(headers: &HeaderMap) -> Option<Refusal> {
+    let code = headers.get("grpc-status")?;
+    let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(Refusal::UNKNOWN);
+    let message = headers.get("grpc-message").and_then(|message| percent_decoded(message.to_str().ok()?));
+    Some(Refusal { code, message: String::from_utf8_lossy(&message.unwrap_or_default()).into_owned() })
+}
+
+fn reason(error: &h2::Error) -> String {
+    match (error.get_io(), error.reason()) {
+        (Some(io), _) => io_reason(io),
+        (None, Some(reason)) if error.is_library() => {
+            format!("the server does not speak HTTP/2 as gRPC needs it ({})", reason.description())
+        }
+        (None, Some(reason)) if error.is_reset() => {
+            format!("the server reset the call ({})", reason.description())
+        }
+        (None, Some(reason)) => format!("the server ended the connection ({})", reason.description()),
+        (None, None) => error.to_string(),
+    }
+}

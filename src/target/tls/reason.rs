@@ -1,0 +1,92 @@
+//! What went wrong with TLS, in the words of the person who has to mend it.
+
+use std::io;
+
+use tokio_rustls::rustls;
+
+use rustls::{AlertDescription, CertificateError, Error};
+
+use crate::target::net;
+
+/// A failed handshake.
+pub(super) fn of_handshake(error: &io::Error) -> String {
+    match error.kind() {
+        io::ErrorKind::UnexpectedEof => {
+            "the server closed the connection during the TLS handshake".to_owned()
+        }
+        _ => net::io_reason(error),
+    }
+}
+
+/// An error of TLS itself.
+pub fn of(error: &Error) -> String {
+    match error {
+        Error::InvalidCertificate(error) => certificate(error),
+        Error::InvalidMessage(_) => "the server does not speak TLS".to_owned(),
+        Error::AlertReceived(alert) => refusal(*alert),
+        Error::PeerIncompatible(what) => format!("no common TLS settings with the server: {what:?}"),
+        other => format!("TLS: {other}"),
+    }
+}
+
+fn certificate(error: &CertificateError) -> String {
+    match error {
+        CertificateError::Expired => "the server's certificate has expired".to_owned(),
+        CertificateError::ExpiredContext { time, not_after } => {
+            let ago = time.as_secs().saturating_sub(not_after.as_secs());
+            format!("the server's certificate expired {} ago", span(ago))
+        }
+        CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
+            "the server's certificate is not valid yet".to_owned()
+        }
+        CertificateError::UnknownIssuer => {
+            "the server's certificate is signed by none of the authorities in _TLS_CA_FILE".to_owned()
+        }
+        CertificateError::NotValidForName => {
+            "the server's certificate is for another name (see _TLS_SERVER_NAME)".to_owned()
+        }
+        CertificateError::NotValidForNameContext { expected, presented } => {
+            let names = if presented.is_empty() { "no name at all".to_owned() } else { presented.join(", ") };
+            let expected = expected.to_str();
+            format!("the server's certificate is for {names}, not for {expected:?} (see _TLS_SERVER_NAME)")
+        }
+        other => format!("the server's certificate is not accepted: {other}"),
+    }
+}
+
+/// What a server means with an alert.
+fn refusal(alert: AlertDescription) -> String {
+    match alert {
+        AlertDescription::CertificateRequired => {
+            "the server wants a client certificate (_TLS_CERT_FILE, _TLS_KEY_FILE)".to_owned()
+        }
+        AlertDescription::BadCertificate
+        | AlertDescription::UnsupportedCertificate
+        | AlertDescription::CertificateRevoked
+        | AlertDescription::CertificateExpired
+        | AlertDescription::CertificateUnknown
+        | AlertDescription::UnknownCA
+        | AlertDescription::AccessDenied => format!(
+            "the server refuses our client certificate, or wants one (_TLS_CERT_FILE, _TLS_KEY_FILE): {alert:?}"
+        ),
+        AlertDescription::ProtocolVersion => "the server speaks neither TLS 1.2 nor TLS 1.3".to_owned(),
+        AlertDescription::UnrecognisedName => {
+            "the server does not know the name that it was asked for (see _TLS_SERVER_NAME)".to_owned()
+        }
+        AlertDescription::NoApplicationProtocol => "the server does not offer HTTP/2 over TLS".to_owned(),
+        AlertDescription::HandshakeFailure => {
+            "the server refuses the handshake: no common cipher, or it wants a client certificate".to_owned()
+        }
+        other => format!("the server refuses the TLS connection: {other:?}"),
+    }
+}
+
+/// A time span in its largest unit, at least two of it.
+fn span(seconds: u64) -> String {
+    match seconds {
+        172_800.. => format!("{} days", seconds / 86_400),
+        7_200.. => format!("{} hours", seconds / 3_600),
+        120.. => format!("{} minutes", seconds / 60),
+        _ => format!("{seconds} seconds"),
+    }
+}
