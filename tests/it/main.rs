@@ -3,13 +3,18 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on ends")]
 
 mod app;
+mod attempt;
 mod callers;
 mod classics;
 mod command_line;
 mod configuration;
+mod file;
+mod grpc;
 mod http_target;
 mod incarnations;
 mod prometheus;
 mod sidecar;
 mod supervisor;
 mod tcp_target;
+mod tls;
+mod unix;

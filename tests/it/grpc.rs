@@ -1,0 +1,1 @@
+//! `grpc://` and `grpcs://` targets against real health servers and against bad ones.

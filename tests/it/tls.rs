@@ -1,0 +1,1 @@
+//! `https://` targets against real TLS servers with certificates of their own.

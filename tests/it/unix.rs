@@ -1,0 +1,121 @@
+//! `unix:` and `http+unix://` targets, and conversations with real servers.
+
+use std::io::{Read, Write};
+use std::os::unix::net::UnixListener;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use health_proxy::outcome::Outcome;
+
+use crate::attempt::{Directory, failure, run, target};
+
+/// A server of one connection after the other; what each was asked is handed to `answer`.
+fn serve(path: &str, answer: impl Fn(&str) -> String + Send + 'static) {
+    let listener = UnixListener::bind(path).unwrap();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let mut asked = vec![0; 4096];
+            let length = stream.read(&mut asked).unwrap();
+            let _ = stream.write_all(answer(&String::from_utf8_lossy(&asked[..length])).as_bytes());
+        }
+    });
+}
+
+#[tokio::test]
+async fn a_socket_is_connected_to() {
+    let directory = Directory::new();
+    let check = target(&format!("unix:{}", directory.at("s")), &[]);
+    assert_eq!(failure(&check).await, format!("{}: no such file or directory", directory.at("s")));
+    directory.write("s", "");
+    assert_eq!(failure(&check).await, format!("{}: connection refused", directory.at("s")));
+    std::fs::remove_file(directory.at("s")).unwrap();
+    serve(&directory.at("s"), |_| String::new());
+    assert_eq!(run(&check).await, Outcome::Success);
+}
+
+#[tokio::test]
+async fn http_over_a_socket() {
+    let directory = Directory::new();
+    let socket = directory.at("app.sock");
+    serve(&socket, |asked| {
+        let body = asked.lines().next().unwrap_or_default();
+        match asked.contains("\r\nhost: localhost\r\n") {
+            _ if asked.starts_with("GET /old ") => {
+                "HTTP/1.1 301 Moved\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n".to_owned()
+            }
+            true => format!("HTTP/1.1 200 OK\r\nContent-Length: {}\r\n\r\n{body}", body.len()),
+            false => format!("HTTP/1.1 400 Bad\r\nContent-Length: 0\r\n\r\n{asked}"),
+        }
+    });
+    let url = format!("http+unix://{}/old", socket.replace('/', "%2F"));
+    let check = target(&url, &[("BODY_MATCHES", "^GET /new HTTP/1.1$")]);
+    assert_eq!(check.shown(), url);
+    assert_eq!(check.kind(), "an http+unix target");
+    assert_eq!(run(&check).await, Outcome::Success);
+    let secret = url.replace("http+unix://", "http+unix://user:secret@");
+    assert_eq!(target(&secret, &[]).shown(), url.replace("://", "://***@"));
+}
+
+/// A server from one of Debian's packages, which ends with this value.
+struct Server(Child);
+
+impl Server {
+    fn start(program: &str, arguments: &[&str]) -> Self {
+        let child = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Self(child.unwrap_or_else(|error| panic!("{program} is needed: {error}")))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// Waits for a server to come up.
+async fn until_success(check: &health_proxy::target::Target) {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let outcome = run(check).await;
+        if outcome == Outcome::Success {
+            return;
+        }
+        assert!(Instant::now() < deadline, "{outcome:?}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+#[tokio::test]
+async fn a_real_redis_says_pong() {
+    let directory = Directory::new();
+    let (socket, port) = (directory.at("redis.sock"), free_port().to_string());
+    let _redis = Server::start(
+        "redis-server",
+        &[
+            "--port",
+            &port,
+            "--unixsocket",
+            &socket,
+            "--save",
+            "",
+            "--dir",
+            directory.path().to_str().unwrap(),
+        ],
+    );
+    for value in [format!("tcp://:{port}"), format!("unix:{socket}")] {
+        until_success(&target(&value, &[("SEND", r"PING\r\n"), ("EXPECT", r"\+PONG")])).await;
+        let echo = target(&value, &[("SEND", r"ECHO \x68\x69\r\n"), ("EXPECT", r"\r\nhi\r\n")]);
+        assert_eq!(run(&echo).await, Outcome::Success);
+        let wrong = target(&value, &[("SEND", r"QUIT\r\n"), ("EXPECT", "PONG")]);
+        assert_eq!(
+            failure(&wrong).await,
+            "the peer closed the connection, its answer of 5 bytes does not match"
+        );
+    }
+}
