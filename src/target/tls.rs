@@ -88,7 +88,8 @@ impl Tls {
     pub async fn connect(&self, stream: TcpStream, host: &str) -> Result<BoxStream, String> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
-            None => server_name(if host.is_empty() { "localhost" } else { host })?,
+            None => server_name(if host.is_empty() { "localhost" } else { host })
+                .map_err(|_| format!("{host} is no name for TLS: set _TLS_SERVER_NAME"))?,
         };
         let connector = TlsConnector::from(self.config()?);
         let stream = connector.connect(name, stream).await.map_err(|error| reason::of_handshake(&error))?;
@@ -213,7 +214,7 @@ fn path(value: &str) -> Result<PathBuf, String> {
 
 fn server_name(value: &str) -> Result<ServerName<'static>, String> {
     let name = ServerName::try_from(value.to_owned());
-    name.map_err(|_| format!("{value:?} is no server name; accepted: a DNS name or an IP address"))
+    name.map_err(|_| "accepted: a DNS name or an IP address".to_owned())
 }
 
 /// Takes the end of the connection for the end of the stream, since many servers do not say goodbye in TLS,

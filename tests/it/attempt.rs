@@ -4,24 +4,31 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use health_proxy::options::Given;
+use health_proxy::options::{ALL, Given};
 use health_proxy::outcome::Outcome;
 use health_proxy::target::{Attempt, Stage, Target};
 
 /// Reads a target with its options; nothing may be left over.
 pub fn target(value: &str, options: &[(&str, &str)]) -> Target {
-    let mut given = Given::new("LIVENESS_T", options.iter().copied());
-    let target = Target::parse(value, &mut given).unwrap_or_else(|error| panic!("{value}: {error}"));
-    let problems = given.finish(target.kind());
+    let (target, problems) = parse(value, options);
     assert!(problems.is_empty(), "{problems:?}");
-    target
+    target.unwrap_or_else(|error| panic!("{value}: {error}"))
 }
 
 /// What is wrong with a target's options.
 pub fn problems(value: &str, options: &[(&str, &str)]) -> Vec<String> {
-    let mut given = Given::new("LIVENESS_T", options.iter().copied());
-    let target = Target::parse(value, &mut given).unwrap_or_else(|error| panic!("{value}: {error}"));
-    given.finish(target.kind()).iter().map(ToString::to_string).collect()
+    parse(value, options).1
+}
+
+fn parse(value: &str, options: &[(&str, &str)]) -> (Result<Target, String>, Vec<String>) {
+    let named = options.iter().map(|&(suffix, value)| {
+        let name = ALL.iter().find(|name| name.suffix == suffix);
+        (*name.unwrap_or_else(|| panic!("no option {suffix}")), value)
+    });
+    let mut given = Given::new("LIVENESS_T", named);
+    let target = Target::parse(value, &mut given);
+    let problems = given.finish(Target::kind(value));
+    (target, problems.iter().map(ToString::to_string).collect())
 }
 
 /// Runs once, with time enough for anything but a hang.

@@ -5,6 +5,7 @@
 mod app;
 mod attempt;
 mod callers;
+mod certificates;
 mod classics;
 mod command_line;
 mod configuration;

@@ -39,7 +39,7 @@ fn certificate(error: &CertificateError) -> String {
         CertificateError::NotValidYet | CertificateError::NotValidYetContext { .. } => {
             "the server's certificate is not valid yet".to_owned()
         }
-        CertificateError::UnknownIssuer => {
+        CertificateError::UnknownIssuer | CertificateError::BadSignature => {
             "the server's certificate is signed by none of the authorities in _TLS_CA_FILE".to_owned()
         }
         CertificateError::NotValidForName => {
@@ -49,6 +49,10 @@ fn certificate(error: &CertificateError) -> String {
             let names = if presented.is_empty() { "no name at all".to_owned() } else { presented.join(", ") };
             let expected = expected.to_str();
             format!("the server's certificate is for {names}, not for {expected:?} (see _TLS_SERVER_NAME)")
+        }
+        // webpki's own error, which rustls has no word for.
+        CertificateError::Other(other) if other.to_string() == "CaUsedAsEndEntity" => {
+            "the server's certificate signs itself and is not in _TLS_CA_FILE".to_owned()
         }
         other => format!("the server's certificate is not accepted: {other}"),
     }
