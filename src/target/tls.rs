@@ -1,6 +1,8 @@
 //! TLS for the targets that speak it: who is trusted, who we are, and when the peer's certificate ends.
 
 mod der;
+mod identity;
+mod lenient;
 mod reason;
 mod verify;
 
@@ -8,14 +10,10 @@ use std::fs;
 use std::io;
 use std::os::unix::fs::MetadataExt;
 use std::path::PathBuf;
-use std::pin::Pin;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::task::{Context, Poll};
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
-use tokio_rustls::client::TlsStream;
 use tokio_rustls::{TlsConnector, rustls};
 
 use rustls::ClientConfig;
@@ -23,10 +21,13 @@ use rustls::client::Resumption;
 use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
+use rustls::sign::CertifiedKey;
 
 use super::net::{BoxStream, io_reason};
 use crate::options::{self, Given, OptionName};
 
+use identity::Identity;
+use lenient::Lenient;
 use verify::{Authorities, Verifier};
 
 pub use reason::of as reason;
@@ -47,7 +48,14 @@ pub struct Tls {
 #[derive(Debug)]
 struct Loaded {
     stamps: Stamps,
-    config: Arc<ClientConfig>,
+    config: Config,
+}
+
+/// What a connection needs.
+#[derive(Clone, Debug)]
+struct Config {
+    client: Arc<ClientConfig>,
+    identity: Arc<Identity>,
 }
 
 impl Tls {
@@ -91,27 +99,29 @@ impl Tls {
             None => server_name(if host.is_empty() { "localhost" } else { host })
                 .map_err(|_| format!("{host} is no name for TLS: set _TLS_SERVER_NAME"))?,
         };
-        let connector = TlsConnector::from(self.config()?);
+        let config = self.config()?;
+        config.identity.begin();
+        let connector = TlsConnector::from(config.client);
         let stream = connector.connect(name, stream).await.map_err(|error| reason::of_handshake(&error))?;
-        Ok(Box::new(Lenient(stream)))
+        Ok(Box::new(Lenient::new(stream, config.identity.suspicion())))
     }
 
     /// The configuration of the files as they are now. They are small and in memory (a Secret is a tmpfs), so
     /// they are looked at in place.
-    fn config(&self) -> Result<Arc<ClientConfig>, String> {
+    fn config(&self) -> Result<Config, String> {
         let stamps = self.files.stamps()?;
         let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.stamps == stamps) {
             return Ok(loaded.config.clone());
         }
         *loaded = None;
-        let config = Arc::new(self.load()?);
+        let config = self.load()?;
         // The state from before the files were read: what changed meanwhile is read again by the next run.
         *loaded = Some(Loaded { stamps, config: config.clone() });
         Ok(config)
     }
 
-    fn load(&self) -> Result<ClientConfig, String> {
+    fn load(&self) -> Result<Config, String> {
         let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
         let authorities = match self.files.authorities.as_ref().map(certificates).transpose()? {
             Some(certificates) => {
@@ -120,21 +130,26 @@ impl Tls {
             }
             None => None,
         };
-        let config = ClientConfig::builder_with_provider(provider)
-            .with_safe_default_protocol_versions()
+        let builder =
+            ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions();
+        let verifier = Arc::new(Verifier::new(authorities, self.expiry.clone()));
+        let identity = Arc::new(Identity::new(self.key(&provider)?));
+        let mut client = builder
             .map_err(|error| reason(&error))?
             .dangerous()
-            .with_custom_certificate_verifier(Arc::new(Verifier::new(authorities, self.expiry.clone())));
-        let mut config = match self.files.identity()? {
-            Some((chain, key)) => {
-                config.with_client_auth_cert(chain, key).map_err(|error| self.unfit(&error))?
-            }
-            None => config.with_no_client_auth(),
-        };
+            .with_custom_certificate_verifier(verifier)
+            .with_client_cert_resolver(identity.clone());
         // A resumed session would hide a certificate that has changed.
-        config.resumption = Resumption::disabled();
-        config.alpn_protocols = self.protocol.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        Ok(config)
+        client.resumption = Resumption::disabled();
+        client.alpn_protocols = self.protocol.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        Ok(Config { client: Arc::new(client), identity })
+    }
+
+    /// Our certificate with its key, which must belong together.
+    fn key(&self, provider: &CryptoProvider) -> Result<Option<Arc<CertifiedKey>>, String> {
+        let Some((chain, key)) = self.files.identity()? else { return Ok(None) };
+        let key = CertifiedKey::from_der(chain, key, provider).map_err(|error| self.unfit(&error))?;
+        Ok(Some(Arc::new(key)))
     }
 
     /// Why the client certificate and its key cannot be used.
@@ -215,39 +230,4 @@ fn path(value: &str) -> Result<PathBuf, String> {
 fn server_name(value: &str) -> Result<ServerName<'static>, String> {
     let name = ServerName::try_from(value.to_owned());
     name.map_err(|_| "accepted: a DNS name or an IP address".to_owned())
-}
-
-/// Takes the end of the connection for the end of the stream, since many servers do not say goodbye in TLS,
-/// and Go does not insist on it (`crypto/tls`, `readRecordOrCCS`). Lengths tell what was cut off.
-struct Lenient(TlsStream<TcpStream>);
-
-impl AsyncRead for Lenient {
-    fn poll_read(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        match Pin::new(&mut self.0).poll_read(context, buffer) {
-            Poll::Ready(Err(error)) if error.kind() == io::ErrorKind::UnexpectedEof => Poll::Ready(Ok(())),
-            other => other,
-        }
-    }
-}
-
-impl AsyncWrite for Lenient {
-    fn poll_write(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.0).poll_write(context, bytes)
-    }
-
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_flush(context)
-    }
-
-    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.0).poll_shutdown(context)
-    }
 }

@@ -44,8 +44,11 @@ pub(super) async fn call(stream: BoxStream, head: Request<()>, message: Bytes) -
     let result = tokio::select! {
         biased;
         result = &mut reply => result,
-        // What the connection has read before it ended is still to be judged.
-        _ = connection => reply.await,
+        // What the connection has read before it ended is still to be judged. Of two errors, its own is the cause.
+        ended = connection => match (reply.await, ended) {
+            (Err(_), Err(cause)) => Err(cause),
+            (result, _) => result,
+        },
     };
     result.map_err(|error| reason(&error))
 }
