@@ -1,6 +1,7 @@
 //! The command line: which command, and its exit status.
 
 mod ask;
+mod demo;
 mod once;
 mod table;
 mod worker;
@@ -48,6 +49,8 @@ enum CliError {
     App(#[from] crate::app::AppError),
     #[error("health-proxy: {0}")]
     Ask(#[from] ask::AskError),
+    #[error("health-proxy: {0}")]
+    Demo(#[from] demo::DemoError),
     #[error("health-proxy: unknown command {0:?}; see health-proxy --help")]
     Usage(String),
 }
@@ -81,6 +84,8 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
         ["get", what] => ask::get(what, false),
         ["get", what, "--verbose"] | ["get", "--verbose", what] => ask::get(what, true),
         ["drain"] => ask::drain(),
+        ["demo"] => demo::run(),
+        ["demo", part, demo] if *part == demo::SIDECAR => demo::run_sidecar(&configuration()?, demo),
         ["--help" | "-h" | "help"] => Ok(print(HELP)),
         ["--version" | "-V"] => Ok(print(concat!("health-proxy ", env!("CARGO_PKG_VERSION"), "\n"))),
         other => Err(CliError::Usage(other.join(" "))),

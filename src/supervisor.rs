@@ -154,7 +154,7 @@ fn spawn(listener: &TcpListener, arguments: &[&str]) -> Result<Pid, SupervisorEr
 }
 
 /// This program, also where there is no `/proc`.
-fn own_program() -> PathBuf {
+pub fn own_program() -> PathBuf {
     let named = || std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     std::env::current_exe().unwrap_or_else(|_| named())
 }

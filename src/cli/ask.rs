@@ -19,6 +19,9 @@ use super::{CliError, print};
 /// After which a sidecar that does not answer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
+/// Who asks, unless somebody else is played.
+pub(super) const AGENT: &str = concat!("health-proxy/", env!("CARGO_PKG_VERSION"));
+
 /// The variable that says where the sidecar listens.
 const LISTEN: &str = "HEALTH_PROXY_LISTEN";
 
@@ -58,8 +61,9 @@ pub(super) fn drain() -> Result<ExitCode, CliError> {
 fn run(method: Method, path: &str) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let address = address(std::env::var_os(LISTEN))?;
-    let answer =
-        async { timeout(PATIENCE, ask(address, method, path)).await.map_err(|_| AskError::Patience)? };
+    let answer = async {
+        timeout(PATIENCE, ask(&address, method, path, AGENT)).await.map_err(|_| AskError::Patience)?
+    };
     let (status, body) = runtime.block_on(answer)?;
     let text = String::from_utf8_lossy(&body);
     print(&text);
@@ -85,19 +89,21 @@ fn address(listen: Option<OsString>) -> Result<Vec<SocketAddr>, AskError> {
     })
 }
 
-async fn ask(
-    addresses: Vec<SocketAddr>,
+/// One question to the first of `addresses` that accepts a connection; `agent` says who asks.
+pub(super) async fn ask(
+    addresses: &[SocketAddr],
     method: Method,
     path: &str,
+    agent: &'static str,
 ) -> Result<(StatusCode, Bytes), AskError> {
-    let stream = connect(&addresses).await?;
+    let stream = connect(addresses).await?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     let request = Request::builder()
         .method(method)
         .uri(path)
         .header(HOST, "localhost")
-        .header(USER_AGENT, concat!("health-proxy/", env!("CARGO_PKG_VERSION")))
+        .header(USER_AGENT, agent)
         .body(Empty::<Bytes>::new())?;
     let answer = sender.send_request(request).await?;
     let status = answer.status();
