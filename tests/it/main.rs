@@ -9,6 +9,7 @@ mod certificates;
 mod classics;
 mod command_line;
 mod configuration;
+mod demo;
 mod file;
 mod grpc;
 mod http_target;
