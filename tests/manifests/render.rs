@@ -1,0 +1,33 @@
+//! Renders a kustomization the way a user's `kubectl apply -k` does.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// The directory of a path given relative to the repository.
+pub fn repository(path: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
+}
+
+/// The objects that `kubectl kustomize` makes of a directory, in its order.
+pub fn render(directory: &Path) -> Vec<Value> {
+    let output = Command::new("kubectl")
+        .arg("kustomize")
+        .arg(directory)
+        .output()
+        .expect("these tests need a kubectl that knows components (1.21 or newer) in the PATH");
+    assert!(
+        output.status.success(),
+        "{} does not render: {}",
+        directory.display(),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    let text = String::from_utf8(output.stdout).expect("manifests are UTF-8");
+    serde_saphyr::from_multiple(&text).expect("rendered manifests are YAML")
+}
+
+/// The first object of a kind.
+pub fn find<'a>(objects: &'a [Value], kind: &str) -> Option<&'a Value> {
+    objects.iter().find(|object| object["kind"] == kind)
+}

@@ -1,0 +1,43 @@
+//! The variables of the examples, given to the program itself: it takes them all, and refuses a wrong one.
+
+use std::process::{Command, Output};
+
+use crate::example;
+use crate::render::find;
+
+fn check_with(variables: impl IntoIterator<Item = (String, String)>) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_health-proxy"))
+        .arg("check")
+        .env_clear()
+        .env("PATH", "/usr/bin:/bin")
+        .envs(variables)
+        .output()
+        .expect("the program runs")
+}
+
+fn variables_of(name: &str) -> Vec<(String, String)> {
+    let objects = example(name);
+    let data = find(&objects, "ConfigMap").expect("the checks")["data"].clone();
+    serde_json::from_value::<std::collections::BTreeMap<_, _>>(data)
+        .expect("variables are text")
+        .into_iter()
+        .collect()
+}
+
+#[test]
+fn the_variables_of_the_examples_are_accepted() {
+    for name in ["kubia-err400", "kubia-readiness", "multi-container", "plain-sidecar"] {
+        let output = check_with(variables_of(name));
+        let errors = String::from_utf8_lossy(&output.stderr);
+        assert_ne!(output.status.code(), Some(2), "{name}: {errors}");
+    }
+}
+
+#[test]
+fn a_wrong_variable_in_the_config_map_is_refused_by_name() {
+    let wrong = ("LIVENESS_KUBIA_PERIOD".to_owned(), "5".to_owned());
+    let output = check_with(variables_of("kubia-err400").into_iter().chain([wrong]));
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(2), "{errors}");
+    assert!(errors.contains("LIVENESS_KUBIA_PERIOD"), "{errors}");
+}
