@@ -9,11 +9,16 @@ mod sidecar;
 use k8s_openapi::api::core::v1::{PodSpec, Probe};
 use serde_json::Value;
 
-use render::{find, render, repository};
+use render::{render, repository};
 use security::{against_baseline, against_restricted, containers};
 
 const EXAMPLES: [&str; 5] =
     ["kubia-err400", "kubia-readiness", "multi-container", "plain-sidecar", "exec-in-app"];
+
+/// The first object of a kind.
+fn find<'a>(objects: &'a [Value], kind: &str) -> Option<&'a Value> {
+    objects.iter().find(|object| object["kind"] == kind)
+}
 
 fn example(name: &str) -> Vec<Value> {
     render(&repository("k8s/examples").join(name))

@@ -26,8 +26,3 @@ pub fn render(directory: &Path) -> Vec<Value> {
     let text = String::from_utf8(output.stdout).expect("manifests are UTF-8");
     serde_saphyr::from_multiple(&text).expect("rendered manifests are YAML")
 }
-
-/// The first object of a kind.
-pub fn find<'a>(objects: &'a [Value], kind: &str) -> Option<&'a Value> {
-    objects.iter().find(|object| object["kind"] == kind)
-}

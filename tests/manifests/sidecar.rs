@@ -2,8 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::example;
-use crate::render::find;
+use crate::{example, find};
 
 fn check_with(variables: impl IntoIterator<Item = (String, String)>) -> Output {
     Command::new(env!("CARGO_BIN_EXE_health-proxy"))

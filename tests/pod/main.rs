@@ -1,1 +1,26 @@
-//! x
+//! The life of a pod: the real image in real containers that share a network namespace, the shipped manifests, and a
+//! stand-in for the kubelet that starts, probes, restarts and ends them. `tests/pod/run` builds the images and runs this.
+
+mod kubelet;
+mod manifest;
+mod network;
+mod pod;
+mod podman;
+mod prober;
+mod recipe;
+#[path = "../manifests/render.rs"]
+mod render;
+mod request;
+mod state;
+
+mod scenarios {
+    mod classics;
+    mod deletion;
+    mod image;
+    mod refusal;
+    mod restart;
+    mod rollout;
+    mod sidecar_dies;
+    mod start;
+    mod two_apps;
+}

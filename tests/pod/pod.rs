@@ -1,0 +1,183 @@
+//! A pod as a scenario sees it: applied, looked at, interfered with, deleted.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use crate::kubelet;
+use crate::manifest::Manifest;
+use crate::network::{Family, connect, spawn_on_node};
+use crate::podman::{self, Recipe};
+use crate::recipe::Sandbox;
+use crate::request;
+use crate::state::{Shared, Status};
+
+const SIDECAR: &str = "health-proxy";
+
+pub struct Pod {
+    shared: Arc<Shared>,
+    threads: Vec<JoinHandle<()>>,
+    sandbox: podman::Container,
+}
+
+impl Pod {
+    /// Gives the pod to the kubelet.
+    pub fn start(name: &str, manifest: &Manifest) -> Self {
+        Self::start_with(name, manifest, Family::Dual)
+    }
+
+    pub fn start_with(name: &str, manifest: &Manifest, family: Family) -> Self {
+        let sandbox = Recipe::new("docker.io/library/busybox:1.37.0-musl")
+            .option("network", "none")
+            .option("hostname", name)
+            .arguments(&["sleep", "3600"])
+            .run(&format!("{name}-sandbox"));
+        let addresses = connect(sandbox.pid, family);
+        let volumes = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
+        let parts = Sandbox { id: sandbox.id.clone(), volumes };
+        let shared = Arc::new(Shared::new(name, manifest.clone(), parts, addresses));
+        let threads = kubelet::run(&shared);
+        Self { shared, threads, sandbox }
+    }
+
+    /// All containers run, have started and are ready: the pod is among the endpoints of its Service.
+    pub fn ready(&self) -> bool {
+        let state = self.shared.lock();
+        let ready = |one: &k8s_openapi::api::core::v1::Container| state.containers[&one.name].ready(one);
+        state.deleted.is_none() && self.shared.manifest.containers().all(ready)
+    }
+
+    pub fn status(&self, container: &str) -> Status {
+        self.shared.status(container)
+    }
+
+    pub fn restarts(&self, container: &str) -> u32 {
+        self.status(container).attempts.saturating_sub(1)
+    }
+
+    /// The container as it runs now.
+    pub fn container(&self, name: &str) -> podman::Container {
+        let status = self.status(name);
+        status.container.expect("the container has been created")
+    }
+
+    /// As `kubectl exec` does.
+    pub fn exec(&self, container: &str, command: &[&str]) {
+        let words: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
+        let output = self.container(container).exec(&words);
+        assert!(output.status.success(), "{command:?}: {output:?}");
+    }
+
+    pub fn events(&self) -> Vec<String> {
+        self.shared.lock().events.clone()
+    }
+
+    pub fn delete(&self) {
+        let mut state = self.shared.lock();
+        state.deleted = Some(Instant::now());
+        state.wake = true;
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// Whether everything of a deleted pod has ended.
+    pub fn gone(&self) -> bool {
+        self.shared.lock().gone
+    }
+
+    /// Kills a container's first process, and so the container.
+    pub fn kill(&self, container: &str) {
+        kill_process(self.container(container).pid);
+    }
+
+    /// Kills the sidecar's worker and leaves its supervisor alone.
+    pub fn kill_worker(&self) {
+        for worker in self.container(SIDECAR).children() {
+            kill_process(worker);
+        }
+    }
+
+    /// Asks the sidecar from the node, as anybody may.
+    pub fn ask(&self, path: &str) -> Result<(u16, String), String> {
+        let (address, path) = (self.shared.address(9809), path.to_owned());
+        spawn_on_node(move || request::get(address, &path, Duration::from_secs(1)))
+            .join()
+            .expect("a request does not panic")
+    }
+
+    /// Where one of the pod's ports is reached from the node.
+    pub fn address(&self, port: u16) -> std::net::SocketAddr {
+        self.shared.address(port)
+    }
+
+    /// Waits until something holds, and tells the pod's whole story when it does not come true in time.
+    pub fn wait_for(&self, what: &str, limit: u64, holds: impl Fn(&Self) -> bool) {
+        let deadline = Instant::now() + Duration::from_secs(limit);
+        while !holds(self) {
+            let in_time = Instant::now() < deadline;
+            assert!(in_time, "not within {limit} s: {what}\n{}", self.story());
+            self.await_change();
+        }
+    }
+
+    /// Looks on for a while, and tells the pod's whole story as soon as something does not hold.
+    pub fn stays(&self, what: &str, span: u64, holds: impl Fn(&Self) -> bool) {
+        let end = Instant::now() + Duration::from_secs(span);
+        while Instant::now() < end {
+            assert!(holds(self), "did not stay: {what}\n{}", self.story());
+            self.await_change();
+        }
+    }
+
+    /// Everything that has happened in the pod, and what its sidecars have written.
+    pub fn story(&self) -> String {
+        let mut story = self.events().join("\n");
+        let status = self.status(SIDECAR);
+        for sidecar in status.earlier.iter().chain(&status.container) {
+            story.push_str("\n--- log of a sidecar:\n");
+            story.push_str(&sidecar.logs());
+        }
+        story
+    }
+
+    fn await_change(&self) {
+        let state = self.shared.lock();
+        let moment = Duration::from_millis(50);
+        let _ = self.shared.changed.wait_timeout(state, moment);
+    }
+}
+
+impl Drop for Pod {
+    fn drop(&mut self) {
+        {
+            let mut state = self.shared.lock();
+            state.deleted.get_or_insert_with(Instant::now);
+            state.wake = true;
+        }
+        self.shared.changed.notify_all();
+        for container in self.shared.manifest.containers() {
+            if let Some(running) = self.status(&container.name).container {
+                running.signal("KILL");
+            }
+        }
+        for thread in self.threads.drain(..) {
+            let _ = thread.join();
+        }
+        for container in self.shared.manifest.containers() {
+            let status = self.status(&container.name);
+            for one in status.earlier.iter().chain(&status.container) {
+                one.remove();
+            }
+        }
+        self.sandbox.remove();
+        let _ = std::fs::remove_dir_all(&self.shared.sandbox.volumes);
+    }
+}
+
+fn kill_process(pid: i32) {
+    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process runs");
+}

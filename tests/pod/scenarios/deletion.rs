@@ -1,0 +1,40 @@
+//! The end of a pod: traffic stops at once, the app drains in peace, the sidecar goes last.
+
+use crate::manifest::Manifest;
+use crate::pod::Pod;
+
+fn drains_in_peace(name: &str, manifest: &Manifest) -> Vec<String> {
+    let pod = Pod::start(name, &manifest.clone().with_app(&["--drain", "6"]));
+    pod.wait_for("the pod is ready", 20, Pod::ready);
+    pod.delete();
+    pod.wait_for("/readyz is red at once", 2, |pod| {
+        pod.ask("/readyz").is_ok_and(|(status, _)| status == 503)
+    });
+    let (_, answer) = pod.ask("/readyz").expect("the sidecar answers");
+    let because = answer.contains("[-]drain failed") || answer.contains("[-]shutdown failed");
+    assert!(because, "{answer}");
+    pod.stays("/livez stands while the app drains", 3, |pod| {
+        pod.ask("/livez").is_ok_and(|(status, _)| status == 200)
+    });
+    pod.wait_for("the pod has ended", 20, Pod::gone);
+    let code = |name: &str| pod.status(name).exit.map(|exit| exit.code);
+    assert_eq!(code("kubia"), Some(0), "{}", pod.story());
+    assert_eq!(code("health-proxy"), Some(0), "{}", pod.story());
+    let events = pod.events();
+    assert!(!events.iter().any(|event| event.contains("Killing")));
+    events
+}
+
+#[test]
+fn a_native_sidecar_outlives_the_app() {
+    let manifest = Manifest::example("kubia-err400").with_checks(&[("LIVENESS_KUBIA", "http://:8080/")]);
+    let events = drains_in_peace("deletion-native", &manifest);
+    let at = |what: &str| events.iter().position(|event| event.contains(what));
+    let (app, sidecar) = (at("Ended: container kubia"), at("Ended: container health-proxy"));
+    assert!(app.is_some() && app < sidecar, "{events:#?}");
+}
+
+#[test]
+fn a_plain_sidecar_answers_while_the_app_drains() {
+    drains_in_peace("deletion-plain", &Manifest::example("plain-sidecar"));
+}
