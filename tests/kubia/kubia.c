@@ -107,12 +107,11 @@ int main(int count, char **arguments) {
     int listener = listen_on(port);
     printf("kubia listens on port %d\n", port);
     fflush(stdout);
-    time_t last = 0;
-    while (!ending || time(NULL) < last) {
+    for (time_t last = 0; !ending || last == 0 || time(NULL) < last;) {
         struct pollfd waiting = {.fd = listener, .events = POLLIN};
         if (ending && last == 0)
             last = time(NULL) + drain;
-        else if (poll(&waiting, 1, 200) > 0)
+        if (poll(&waiting, 1, 200) > 0)
             serve_next(listener, err400);
     }
     return 0;

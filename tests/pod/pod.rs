@@ -103,7 +103,12 @@ impl Pod {
 
     /// Asks the sidecar from the node, as anybody may.
     pub fn ask(&self, path: &str) -> Result<(u16, String), String> {
-        let (address, path) = (self.shared.address(9809), path.to_owned());
+        self.ask_port(9809, path)
+    }
+
+    /// Asks one of the pod's ports from the node.
+    pub fn ask_port(&self, port: u16, path: &str) -> Result<(u16, String), String> {
+        let (address, path) = (self.shared.address(port), path.to_owned());
         spawn_on_node(move || request::get(address, &path, Duration::from_secs(1)))
             .join()
             .expect("a request does not panic")

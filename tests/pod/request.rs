@@ -21,10 +21,12 @@ pub fn probe(address: SocketAddr, path: &str, timeout: Duration) -> Result<(), S
 fn exchange(address: SocketAddr, path: &str, deadline: Instant) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, left(deadline)?)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: kube-probe/1.36\r\nAccept: */*\r\nConnection: close\r\n\r\n"
-    )?;
+    // In one piece: a server may well answer and close after the first one that it gets.
+    let request = format!(
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: kube-probe/1.36\r\nAccept: */*\r\n\
+         Connection: close\r\n\r\n"
+    );
+    stream.write_all(request.as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -35,6 +37,9 @@ fn exchange(address: SocketAddr, path: &str, deadline: Instant) -> std::io::Resu
         }
     }
     let answer = String::from_utf8_lossy(&answer).into_owned();
+    if answer.is_empty() {
+        return Err(std::io::ErrorKind::UnexpectedEof.into());
+    }
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
     let status = status.ok_or_else(|| std::io::Error::other("malformed HTTP response"))?;

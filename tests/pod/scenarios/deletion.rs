@@ -13,9 +13,8 @@ fn drains_in_peace(name: &str, manifest: &Manifest) -> Vec<String> {
     let (_, answer) = pod.ask("/readyz").expect("the sidecar answers");
     let because = answer.contains("[-]drain failed") || answer.contains("[-]shutdown failed");
     assert!(because, "{answer}");
-    pod.stays("/livez stands while the app drains", 3, |pod| {
-        pod.ask("/livez").is_ok_and(|(status, _)| status == 200)
-    });
+    let answers = |port, path| pod.ask_port(port, path).is_ok_and(|(status, _)| status == 200);
+    pod.stays("/livez stands while the app drains", 3, |_| answers(9809, "/livez") && answers(8080, "/"));
     pod.wait_for("the pod has ended", 20, Pod::gone);
     let code = |name: &str| pod.status(name).exit.map(|exit| exit.code);
     assert_eq!(code("kubia"), Some(0), "{}", pod.story());

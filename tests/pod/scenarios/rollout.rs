@@ -71,7 +71,8 @@ fn a_rolling_update_loses_no_request() {
     *endpoints.lock().expect("a lock") = None;
     let (answered, failures) = visitor.join().expect("the visitor ends");
     println!("{answered} requests answered during the rolling update");
-    assert_eq!(failures, [""; 0], "of {answered} requests");
+    let first: Vec<_> = failures.iter().take(3).collect();
+    assert!(failures.is_empty(), "{} of {answered} requests failed: {first:?}", failures.len());
 }
 
 #[test]

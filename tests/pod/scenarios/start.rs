@@ -4,9 +4,10 @@ use crate::manifest::Manifest;
 use crate::network::Family;
 use crate::pod::Pod;
 
-const WAITS_FOR_THE_APP: [(&str, &str); 4] = [
+const WAITS_FOR_THE_APP: [(&str, &str); 5] = [
     ("STARTUP_KUBIA", "http://:8080/"),
-    ("STARTUP_PERIOD_SECONDS", "1"),
+    ("STARTUP_KUBIA_PERIOD_SECONDS", "1"),
+    ("STARTUP_KUBIA_FAILURE_THRESHOLD", "60"),
     ("LIVENESS_KUBIA", "http://:8080/"),
     ("READINESS_KUBIA", "http://:8080/"),
 ];
