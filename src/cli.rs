@@ -9,7 +9,8 @@ mod worker;
 use std::process::ExitCode;
 
 use crate::config::{Config, ConfigError};
-use crate::supervisor::{self, SUCCESSOR, SupervisorError, WORKER};
+use crate::log;
+use crate::supervisor::{self, SupervisorError, WORKER};
 
 /// The exit status of a wrong configuration or a wrong command.
 const WRONG_USE: u8 = 2;
@@ -66,9 +67,10 @@ impl CliError {
 
 /// Does what `arguments` (without the program's name) ask for.
 pub fn run(arguments: &[String]) -> ExitCode {
+    log::abort_on_panic();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     dispatch(&arguments).unwrap_or_else(|error| {
-        eprintln!("{error}");
+        log::last_line(error.to_string());
         error.exit_code()
     })
 }
@@ -76,10 +78,8 @@ pub fn run(arguments: &[String]) -> ExitCode {
 fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
     match arguments {
         [] => Ok(supervisor::run(configuration()?.settings.listen)?.into()),
-        [command] if *command == WORKER => worker::run(configuration()?, false),
-        [command, successor] if *command == WORKER && *successor == SUCCESSOR => {
-            worker::run(configuration()?, true)
-        }
+        [command] if *command == WORKER => worker::run(configuration()?, None),
+        [command, cause] if *command == WORKER => worker::run(configuration()?, Some(cause)),
         ["check"] => once::run(configuration()?),
         ["get", what] => ask::get(what, false),
         ["get", what, "--verbose"] | ["get", "--verbose", what] => ask::get(what, true),

@@ -13,6 +13,7 @@ pub mod listener;
 pub mod log;
 pub mod metrics;
 pub mod options;
+pub mod orphans;
 pub mod outcome;
 pub mod probe;
 pub mod schedule;

@@ -13,16 +13,15 @@ use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::prctl::set_child_subreaper;
-use nix::sys::signal::{SigSet, Signal, kill, killpg};
-use nix::sys::socket::{Backlog, listen};
+use nix::sys::signal::{SigSet, Signal, kill};
+use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
-use nix::unistd::Pid;
+use nix::unistd::{Pid, getpid};
 
-/// The hidden command that is the second process.
+use crate::orphans;
+
+/// The hidden command that is the second process; its argument, if any, is how an earlier one ended.
 pub const WORKER: &str = "worker";
-
-/// Its argument when it takes over from an earlier one.
-pub const SUCCESSOR: &str = "successor";
 
 /// Where to listen by default.
 const PORT: u16 = 9809;
@@ -32,6 +31,13 @@ const DEATHS: usize = 5;
 
 /// See [`DEATHS`].
 const DEATHS_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long to wait before another try where a worker cannot be started.
+const START_PAUSE: Duration = Duration::from_millis(100);
+
+/// What the kernel keeps of an accepted connection, in bytes each way: for a slow peer it could grow to
+/// megabytes, which count as our memory.
+const SOCKET_BUFFER: usize = 64 * 1024;
 
 /// Why the supervisor ends with a failure.
 #[derive(Debug, thiserror::Error)]
@@ -88,6 +94,8 @@ fn bind(configured: Option<SocketAddr>) -> Result<TcpListener, SupervisorError> 
         bound => bound,
     };
     let bound = bound.map_err(|error| SupervisorError::Listen(address, error))?;
+    setsockopt(&bound, sockopt::SndBuf, &SOCKET_BUFFER)?;
+    setsockopt(&bound, sockopt::RcvBuf, &SOCKET_BUFFER)?;
     // std asks for a backlog of 128; a burst must not make the kubelet wait for a repeated SYN.
     listen(&bound, Backlog::MAXCONN)?;
     Ok(bound)
@@ -130,17 +138,29 @@ impl Worker {
         }
     }
 
+    /// Starts another worker, which logs how this one ended: the log is never written from here.
     fn replace(&mut self, status: WaitStatus) -> Result<(), SupervisorError> {
-        end_orphans();
+        orphans::end_all_of(getpid());
+        let mut cause = cause(status);
+        loop {
+            self.count_death(&cause)?;
+            match spawn(&self.listener, &[WORKER, &cause]) {
+                Ok(id) => {
+                    self.id = id;
+                    return Ok(());
+                }
+                // Those that just ended may still count against a limit on processes or memory.
+                Err(error) => cause = error.to_string(),
+            }
+            std::thread::sleep(START_PAUSE);
+        }
+    }
+
+    fn count_death(&mut self, cause: &str) -> Result<(), SupervisorError> {
         let now = Instant::now();
         self.deaths.retain(|death| now.duration_since(*death) < DEATHS_WITHIN);
         self.deaths.push_back(now);
-        if self.deaths.len() >= DEATHS {
-            return Err(SupervisorError::Deaths(cause(status)));
-        }
-        eprintln!("health-proxy: the worker died by {}; starting another", cause(status));
-        self.id = spawn(&self.listener, &[WORKER, SUCCESSOR])?;
-        Ok(())
+        if self.deaths.len() < DEATHS { Ok(()) } else { Err(SupervisorError::Deaths(cause.to_owned())) }
     }
 }
 
@@ -157,15 +177,6 @@ fn spawn(listener: &TcpListener, arguments: &[&str]) -> Result<Pid, SupervisorEr
 pub fn own_program() -> PathBuf {
     let named = || std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
     std::env::current_exe().unwrap_or_else(|_| named())
-}
-
-/// Ends the commands that a dead worker left behind: each leads a process group, and is our child by now.
-fn end_orphans() {
-    let id = std::process::id();
-    let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).unwrap_or_default();
-    for child in children.split_ascii_whitespace().flat_map(str::parse).map(Pid::from_raw) {
-        let _ = killpg(child, Signal::SIGKILL);
-    }
 }
 
 fn cause(status: WaitStatus) -> String {

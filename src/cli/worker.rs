@@ -7,40 +7,57 @@ use std::process::ExitCode;
 
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal};
+use nix::unistd::getppid;
 
 use super::CliError;
 use crate::app;
 use crate::config::{Config, LogFormat};
 use crate::log;
+use crate::orphans;
 use crate::signal::Termination;
 
-pub(super) fn run(config: Config, is_successor: bool) -> Result<ExitCode, CliError> {
+/// At most so many threads wait for name servers or disks that do not answer.
+const BLOCKING_THREADS: usize = 16;
+
+/// `ended` says how the worker before this one ended, if there was one.
+pub(super) fn run(config: Config, ended: Option<&str>) -> Result<ExitCode, CliError> {
     let listener = prepare()?;
     let as_json = match config.settings.log_format {
         Some(format) => format == LogFormat::Json,
         None => !io::IsTerminal::is_terminal(&io::stdout()),
     };
     let log = log::start(config.settings.log.clone(), as_json)?;
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(work(config, listener, is_successor));
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(BLOCKING_THREADS)
+        .build()?;
+    let result = runtime.block_on(work(config, listener, ended));
+    // A look-up without an answer must not hold up the end.
+    runtime.shutdown_background();
     log.finish();
     result.map(|()| ExitCode::SUCCESS)
 }
 
-/// Takes over what the supervisor prepared: the socket, and the signals that it had blocked.
+/// Takes over what the supervisor prepared: the socket, and the orphans of commands, which it adopts.
 fn prepare() -> io::Result<TcpListener> {
     // Without its supervisor a worker would hold the port for nobody.
     set_pdeathsig(Signal::SIGKILL)?;
-    SigSet::all().thread_unblock()?;
+    orphans::are_adopted_by(getppid());
     let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
     listener.set_nonblocking(true)?;
     Ok(listener)
 }
 
-async fn work(config: Config, listener: TcpListener, is_successor: bool) -> Result<(), CliError> {
+async fn work(config: Config, listener: TcpListener, ended: Option<&str>) -> Result<(), CliError> {
     let mut termination = Termination::listen()?;
+    // The supervisor had blocked them, so that none is lost before somebody listens.
+    SigSet::all().thread_unblock().map_err(io::Error::from)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
+    let is_successor = ended.is_some();
+    if let Some(cause) = ended {
+        tracing::warn!("the worker died by {cause}; this is another");
+    }
     tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, is_successor, "listening");
     let (asked, asking) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {

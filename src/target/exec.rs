@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 
 use super::net::io_reason;
 use super::{Attempt, Stage};
+use crate::orphans;
 use crate::outcome::Outcome;
 
 /// How much of a command's output is kept, in bytes (`pkg/probe/exec/exec.go`, `maxReadLength`).
@@ -55,6 +56,7 @@ impl Exec {
     }
 
     async fn run(&self) -> io::Result<Outcome> {
+        orphans::end_those_of_past_runs();
         let (output, stdout) = io::pipe()?;
         let stderr = stdout.try_clone()?;
         let mut command = Command::new(&self.program);
@@ -119,6 +121,7 @@ struct Group {
 impl Group {
     fn new(leader: Child) -> Self {
         let id = leader.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
+        id.into_iter().for_each(orphans::run_began);
         Self { leader, id }
     }
 }
@@ -129,6 +132,8 @@ impl Drop for Group {
         // the group keeps it in use while one member lives. The runtime reaps a leader that was not.
         if let Some(id) = self.id {
             let _ = killpg(id, Signal::SIGKILL);
+            orphans::run_ended(id);
+            orphans::end_those_of_past_runs();
         }
     }
 }

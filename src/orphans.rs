@@ -1,0 +1,96 @@
+//! What commands leave behind outside their process group, such as daemons. The supervisor adopts it, and it
+//! is ended as soon as every run that may have started it is over.
+
+use std::fs;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use nix::sys::signal::{Signal, kill, killpg};
+use nix::unistd::{Pid, getpid};
+
+/// Who adopts what our commands leave behind; unset where that is not our supervisor, as in `check`.
+static ADOPTER: OnceLock<Pid> = OnceLock::new();
+
+/// The leaders of the runs that go on. One for the process, as its children are.
+static LEADERS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
+
+/// From now on, what commands leave behind is looked for among the children of `supervisor`.
+pub fn are_adopted_by(supervisor: Pid) {
+    let _ = ADOPTER.set(supervisor);
+}
+
+/// Notes that a run has begun whose command is `leader`.
+pub fn run_began(leader: Pid) {
+    leaders(|leaders| leaders.push(leader));
+}
+
+/// Notes that the run of `leader` is over.
+pub fn run_ended(leader: Pid) {
+    leaders(|leaders| leaders.retain(|other| *other != leader));
+}
+
+/// Ends every adopted process that is older than the oldest run that goes on: none of them can need it.
+///
+/// Its age decides, since nothing else tells whose it was: a daemon leaves group, session and parent.
+/// Without `/proc` it is not found, and lives on.
+pub fn end_those_of_past_runs() {
+    let Some(&adopter) = ADOPTER.get() else { return };
+    let orphans = children_of(adopter).into_iter().filter(|&child| child != getpid());
+    let mut oldest_run = None;
+    for orphan in orphans {
+        let oldest_run = *oldest_run.get_or_insert_with(oldest_run_began);
+        if began(orphan).is_some_and(|began| began < oldest_run) {
+            end(orphan);
+        }
+    }
+}
+
+/// Ends all children of `parent`, with the groups that they lead.
+pub fn end_all_of(parent: Pid) {
+    children_of(parent).into_iter().for_each(end);
+}
+
+fn leaders<T>(act: impl FnOnce(&mut Vec<Pid>) -> T) -> T {
+    act(&mut LEADERS.lock().unwrap_or_else(PoisonError::into_inner))
+}
+
+fn oldest_run_began() -> u64 {
+    leaders(|leaders| leaders.iter().filter_map(|&leader| began(leader)).min()).unwrap_or(u64::MAX)
+}
+
+/// Most processes have one thread, and a worker's and a supervisor's children belong to their first.
+fn children_of(parent: Pid) -> Vec<Pid> {
+    let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
+    list.split_ascii_whitespace().flat_map(str::parse).map(Pid::from_raw).collect()
+}
+
+/// When a process began, in clock ticks since the boot (proc(5), `starttime`).
+fn began(id: Pid) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
+    // The name, in parentheses, may hold anything; the start is the 20th field after it.
+    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+}
+
+fn end(id: Pid) {
+    let _ = killpg(id, Signal::SIGKILL);
+    let _ = kill(id, Signal::SIGKILL);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_child_is_found_and_its_age_is_read() {
+        let mut child = std::process::Command::new("sleep").arg("600").spawn().unwrap();
+        let id = Pid::from_raw(i32::try_from(child.id()).unwrap());
+        let own_age = began(getpid()).unwrap();
+        assert!(began(id).unwrap() >= own_age);
+        // The harness runs each test on a thread of its own, and children are listed by the thread.
+        let threads = fs::read_dir("/proc/self/task").unwrap();
+        let lists = threads.flat_map(|thread| fs::read_to_string(thread.unwrap().path().join("children")));
+        assert!(lists.collect::<String>().split(' ').any(|child| child == id.to_string()));
+        end(id);
+        assert!(!child.wait().unwrap().success());
+        assert_eq!(began(id), None);
+    }
+}
