@@ -15,6 +15,7 @@ pub mod metrics;
 pub mod options;
 pub mod orphans;
 pub mod outcome;
+pub mod page;
 pub mod probe;
 pub mod schedule;
 pub mod server;

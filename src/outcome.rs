@@ -87,11 +87,30 @@ pub fn one_line(text: &str) -> String {
                 break;
             }
             '\n' | '\r' | '\t' => line.push(' '),
-            c if c.is_control() || is_bidi_control(c) => line.extend(c.escape_default()),
-            c => line.push(c),
+            c => push_escaped(&mut line, c),
         }
     }
     line
+}
+
+/// An output as it may be shown: its lines and tabs stay, other control characters are escaped.
+pub fn printable(text: &str) -> String {
+    let mut shown = String::with_capacity(text.len());
+    for c in text.replace("\r\n", "\n").chars() {
+        match c {
+            '\n' | '\t' => shown.push(c),
+            c => push_escaped(&mut shown, c),
+        }
+    }
+    shown
+}
+
+fn push_escaped(shown: &mut String, c: char) {
+    if c.is_control() || is_bidi_control(c) {
+        shown.extend(c.escape_default());
+    } else {
+        shown.push(c);
+    }
 }
 
 /// Characters that reorder what a terminal or a page shows (UAX 9, section 2).
@@ -101,13 +120,19 @@ const fn is_bidi_control(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::one_line;
+    use super::{one_line, printable};
 
     #[test]
     fn a_reason_can_neither_forge_a_line_nor_drive_a_terminal() {
         assert_eq!(one_line("no\n[+]web ok\r\n"), "no [+]web ok");
         assert_eq!(one_line("\u{1b}[31mred\u{0}"), "\\u{1b}[31mred\\u{0}");
         assert_eq!(one_line("a\u{202e}b"), "a\\u{202e}b");
+    }
+
+    #[test]
+    fn an_output_keeps_its_lines_and_nothing_that_drives_a_terminal() {
+        let shown = printable("one\r\n\ttwo\u{1b}[2J\u{9b}\u{7f}\u{202e}\r");
+        assert_eq!(shown, "one\n\ttwo\\u{1b}[2J\\u{9b}\\u{7f}\\u{202e}\\r");
     }
 
     #[test]

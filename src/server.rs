@@ -4,7 +4,7 @@
 //! hyper's, each with small buffers, and the oldest of too many makes room for the newest.
 
 mod answer;
-pub(crate) mod document;
+pub mod document;
 mod routes;
 mod seats;
 

@@ -1,9 +1,14 @@
-//! `/status`: everything that is known, as one JSON document with a stable shape.
+//! `/status`: everything that is known, as one JSON document with a stable shape: fields are added, never
+//! renamed, retyped or removed.
 //!
-//! Times are Unix seconds, durations are seconds. Fields are added, never renamed or removed.
+//! Times are Unix seconds by the sidecar's clock, to the millisecond; durations are seconds, to the microsecond.
+//! No text holds a control character, but for the line breaks and tabs of an output.
+
+mod made;
 
 use serde::{Deserialize, Serialize};
 
+<<<<<<< HEAD
 use super::Site;
 use super::answer::WITHHELD;
 use crate::board::{Board, Entry};
@@ -14,18 +19,24 @@ use crate::status::Run;
 use crate::unix_time::UnixTime;
 use crate::verdict::{Finding, Moment};
 
+=======
+>>>>>>> 17debe7 (Serve the status page, and tell /status what it shows)
 /// The whole document.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Document {
     /// The sidecar's version.
     pub version: String,
+    /// The host name, which in Kubernetes is the pod's.
+    pub host: String,
     /// When the document was made.
     pub now: f64,
     /// Whether the sidecar itself works: what `/-/healthy` answers.
     pub healthy: bool,
+    /// Whether reasons and outputs are told; if not, `reason withheld` stands for each (`HEALTH_PROXY_DETAILS`).
+    pub details: bool,
     /// The present life of the main container.
     pub incarnation: IncarnationPart,
-    /// The three verdicts.
+    /// The three verdicts: liveness, readiness, startup.
     pub probes: Vec<ProbePart>,
     /// Every check, by probe and name.
     pub checks: Vec<CheckPart>,
@@ -34,7 +45,7 @@ pub struct Document {
 /// One life of the main container.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct IncarnationPart {
-    /// Counts from 1.
+    /// Counts from 1, anew when the sidecar itself was restarted.
     pub number: u64,
     /// When it began.
     pub began: f64,
@@ -49,7 +60,9 @@ pub struct ProbePart {
     pub probe: String,
     /// Whether it answers 200.
     pub passes: bool,
-    /// Why not, a line for each check that fails.
+    /// At least since when, as the present states of its checks tell; `null` where they do not.
+    pub since: Option<f64>,
+    /// Why it fails, one for each check that does; empty while it passes.
     pub reasons: Vec<ReasonPart>,
 }
 
@@ -65,9 +78,9 @@ pub struct ReasonPart {
 /// One check.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct CheckPart {
-    /// The probe that it feeds.
+    /// The probe that it feeds: `liveness`, `readiness` or `startup`.
     pub probe: String,
-    /// Its name.
+    /// Its name, unique in its probe.
     pub name: String,
     /// Its target without secrets.
     pub target: String,
@@ -77,6 +90,10 @@ pub struct CheckPart {
     pub state: String,
     /// Since when.
     pub since: f64,
+    /// What it does: `waiting` for startup, `scheduled`, `running`, or `resting` since it has started.
+    pub phase: String,
+    /// For how long its result has been missing; `null` unless it is stale.
+    pub stale_seconds: Option<f64>,
     /// Why it fails its probe now, on one line; `null` where it does not.
     pub reason: Option<String>,
     /// How many equal results came last, and how many decide.
@@ -85,10 +102,10 @@ pub struct CheckPart {
     pub last: Option<RunPart>,
     /// The last failure, also of an earlier incarnation, with its whole output.
     pub last_failure: Option<RunPart>,
-    /// When the next run is due; `null` while the check rests or waits for startup.
+    /// When the next run is due, or was while it runs; `null` while the check waits or rests.
     pub next_run: Option<f64>,
-    /// Up to 60 runs, the oldest first: when, how long, and `success`, `failure` or `timeout`.
-    pub runs: Vec<(f64, f64, String)>,
+    /// Up to 60 runs, the oldest first, also of earlier incarnations.
+    pub runs: RunsPart,
     /// When it runs.
     pub timing: TimingPart,
 }
@@ -113,120 +130,37 @@ pub struct RunPart {
     pub seconds: f64,
     /// `success`, `failure` or `timeout`.
     pub result: String,
-    /// The reason, warning or output as the target gave it.
+    /// The reason, warning or output: on one line in `last`, all its lines in `last_failure`.
     pub text: Option<String>,
+}
+
+/// Runs, in columns because there are many.
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub struct RunsPart {
+    /// When each began.
+    pub began: Vec<f64>,
+    /// How long each took.
+    pub seconds: Vec<f64>,
+    /// A letter for each: `s` success, `f` failure, `t` timeout.
+    pub results: String,
 }
 
 /// The kubelet's fields.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct TimingPart {
+    /// From the beginning of an incarnation, or the end of its startup, to the first run.
     pub initial_delay_seconds: f64,
+    /// Between the beginnings of two runs.
     pub period_seconds: f64,
+    /// The same while the check fails.
     pub unhealthy_period_seconds: f64,
+    /// After which a run without a result has failed.
     pub timeout_seconds: f64,
+    /// Consecutive successes that make it healthy.
     pub success_threshold: u32,
+    /// Consecutive failures that make it unhealthy.
     pub failure_threshold: u32,
 }
 
-/// What every part is made with.
-#[derive(Clone, Copy)]
-struct Context {
-    clock: UnixTime,
-    moment: Moment,
-    details: bool,
-}
-
-impl Context {
-    fn told(&self, reason: String) -> String {
-        if self.details { reason } else { WITHHELD.to_owned() }
-    }
-
-    fn run(&self, run: &Run) -> RunPart {
-        let text = run.outcome.text().map(|text| self.told(text.to_string()));
-        RunPart {
-            began: self.clock.of(run.began),
-            seconds: run.duration.as_secs_f64(),
-            result: run.outcome.kind().as_str().to_owned(),
-            text: text.filter(|_| !matches!(run.outcome, Outcome::Success)),
-        }
-    }
-}
-
-impl Document {
-    /// What `site` knows now.
-    pub fn of(site: &Site) -> Self {
-        let board = &*site.board;
-        let context = Context { clock: UnixTime::now(), moment: board.moment(), details: site.details };
-        Self {
-            version: env!("CARGO_PKG_VERSION").to_owned(),
-            now: context.clock.of(context.moment.now),
-            healthy: board.stale().is_empty(),
-            incarnation: incarnation(board, board.incarnation(), context),
-            probes: Probe::ALL.map(|asked| probe(board, asked, context)).into(),
-            checks: board.entries().iter().map(|entry| check(entry, context)).collect(),
-        }
-    }
-}
-
-fn incarnation(board: &Board, incarnation: Incarnation, context: Context) -> IncarnationPart {
-    let startup = board.started_at().map(|at| at.saturating_duration_since(incarnation.began));
-    IncarnationPart {
-        number: incarnation.number,
-        began: context.clock.of(incarnation.began),
-        startup_seconds: startup.map(|startup| startup.as_secs_f64()),
-    }
-}
-
-fn probe(board: &Board, asked: Probe, context: Context) -> ProbePart {
-    let verdict = board.verdict(asked, &[]);
-    let passes = verdict.passes();
-    let failed = verdict.findings.into_iter().filter_map(|(check, finding)| match finding {
-        Finding::Failed(reason) => Some(ReasonPart { check, reason: context.told(reason) }),
-        _ => None,
-    });
-    ProbePart { probe: asked.as_str().to_owned(), passes, reasons: failed.collect() }
-}
-
-fn check(entry: &Entry, context: Context) -> CheckPart {
-    let Context { clock, moment, .. } = context;
-    let check = &*entry.check;
-    let reason = entry.failure(check.probe, moment).map(|reason| context.told(reason));
-    let mut status = entry.status.borrow().clone();
-    if status.incarnation != moment.incarnation {
-        status.tracker = check.tracker();
-        (status.last, status.due) = (None, None);
-    }
-    let past = status.history.iter();
-    let runs =
-        past.map(|run| (clock.of(run.began), f64::from(run.micros) / 1e6, run.kind.as_str().to_owned()));
-    CheckPart {
-        probe: check.probe.as_str().to_owned(),
-        name: check.name.clone(),
-        target: check.target.clone(),
-        required: check.required,
-        state: status.tracker.health().as_str().to_owned(),
-        since: clock.of(status.since),
-        reason,
-        streak: StreakPart {
-            passing: status.tracker.is_passing(),
-            count: status.tracker.streak(),
-            threshold: status.tracker.streak_threshold(),
-        },
-        last: status.last.as_ref().map(|run| context.run(run)),
-        last_failure: status.last_failure.as_ref().map(|run| context.run(run)),
-        next_run: status.due.map(|due| clock.of(due)),
-        runs: runs.collect(),
-        timing: TimingPart {
-            initial_delay_seconds: check.timing.initial_delay.as_secs_f64(),
-            period_seconds: check.timing.period.as_secs_f64(),
-            unhealthy_period_seconds: check
-                .timing
-                .unhealthy_period
-                .unwrap_or(check.timing.period)
-                .as_secs_f64(),
-            timeout_seconds: check.timing.timeout.as_secs_f64(),
-            success_threshold: check.timing.thresholds.success,
-            failure_threshold: check.timing.thresholds.failure,
-        },
-    }
-}
+#[cfg(test)]
+mod tests;

@@ -6,19 +6,23 @@ use std::sync::Arc;
 use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, MatchedPath, Path, RawQuery, Request, State};
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE, HOST, ORIGIN, USER_AGENT, X_CONTENT_TYPE_OPTIONS};
+use axum::http::header::{
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY, USER_AGENT,
+    X_CONTENT_TYPE_OPTIONS,
+};
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 
 use super::answer::{self, Query, WITHHELD};
 use super::{Site, document};
+use crate::page;
 use crate::probe::Probe;
 use crate::verdict::Finding;
 
 /// The routes and the codes that they can answer, so that each series exists from the start.
 const SERIES: [(&str, &[&str]); 11] = [
-    ("/", &["404"]),
+    ("/", &["200"]),
     ("/-/healthy", &["200", "503"]),
     ("/drain", &["200", "403"]),
     ("/livez", &["200", "503"]),
@@ -45,6 +49,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         }
     }
     let mut router = Router::new()
+        .route("/", get(status_page))
         .route("/-/healthy", get(healthy))
         .route("/drain", post(drain))
         .route("/metrics", get(metrics))
@@ -142,6 +147,14 @@ async fn metrics(State(site): Shared) -> Response<Body> {
         Ok(body) => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
+}
+
+async fn status_page() -> Response<Body> {
+    let mut response = typed(StatusCode::OK, "text/html; charset=utf-8", page::DOCUMENT);
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(page::POLICY));
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    response
 }
 
 async fn status(State(site): Shared) -> Response<Body> {

@@ -1,0 +1,80 @@
+// What the page says: words for the parts of the document, without touching the page.
+'use strict';
+const PROBES = [
+  { probe: 'readiness', path: 'readyz', title: 'Readiness', yes: 'Ready', no: 'Not ready' },
+  { probe: 'liveness', path: 'livez', title: 'Liveness', yes: 'Live', no: 'Not live' },
+  { probe: 'startup', path: 'startupz', title: 'Startup', yes: 'Started', no: 'Not started' },
+];
+const RESULTS = { s: 'success', f: 'failure', t: 'timeout' };
+/** The last document; ages are told by its own clock. */
+let doc = null;
+
+const plural = (count, word) => `${count} ${word}${count === 1 ? '' : /s$/.test(word) ? 'es' : 's'}`;
+/** A duration in at most two units: `12 ms`, `3.4 s`, `3 m 12 s`, `2 d 3 h`. */
+const span = seconds => {
+  if (seconds < 0.9995) return `${seconds < 0.00995 ? +(seconds * 1e3).toFixed(1) : Math.round(seconds * 1e3)} ms`;
+  if (seconds < 9.95) return `${+seconds.toFixed(1)} s`;
+  const whole = Math.round(seconds);
+  const units = [[86400, 'd'], [3600, 'h'], [60, 'm'], [1, 's']];
+  const first = units.findIndex(([size]) => whole >= size);
+  return units.slice(first, first + 2)
+    .map(([size, name], place) => [place ? Math.floor(whole % units[first][0] / size) : Math.floor(whole / size), name])
+    .filter(([count], place) => !place || count)
+    .map(([count, name]) => `${count} ${name}`).join(' ');
+};
+/** How long ago, in whole seconds. */
+const age = since => span(Math.max(0, Math.floor(doc.now - since)) || 0).replace(/^0 ms$/, '0 s');
+const clock = seconds => {
+  const date = new Date(seconds * 1000), today = new Date(doc.now * 1000);
+  const time = date.toLocaleTimeString('en-GB');
+  return date.toDateString() === today.toDateString() ? time : `${date.toLocaleDateString('sv')} ${time}`;
+};
+const moment = seconds => `${clock(seconds)}, ${age(seconds)} ago`;
+
+/** Which mark a check gets. */
+const mood = check => {
+  if (check.stale_seconds !== null) return 'bad';
+  if (check.state === 'unhealthy') return check.last ? 'bad' : 'wait';
+  if (!check.last) return check.phase === 'resting' ? 'ok' : 'wait';
+  return check.streak.passing ? 'ok' : 'warn';
+};
+const stateWord = check => {
+  if (check.stale_seconds !== null) return 'Stale';
+  if (!check.last) return check.phase === 'waiting' ? 'Waiting' : 'No result yet';
+  return check.state === 'healthy' ? 'Healthy' : 'Unhealthy';
+};
+const streakWords = ({ count, threshold, passing }, state) => {
+  const word = passing ? (threshold === 1 ? 'success' : 'successes') : (threshold === 1 ? 'failure' : 'failures');
+  if (!count) return ['no result', ''];
+  if (count > threshold) return [plural(count, passing ? 'success' : 'failure'), `threshold ${threshold}`];
+  const isContrary = passing !== (state === 'healthy');
+  return [`${count} of ${threshold} ${word}`, isContrary ? `until ${passing ? 'healthy' : 'unhealthy'}` : 'threshold reached'];
+};
+const nextWords = check => {
+  if (check.phase === 'waiting') return 'after startup';
+  if (check.phase === 'resting') return 'none: started';
+  if (check.phase === 'running') return `running ${span(Math.max(0, doc.now - check.next_run))}`;
+  const rest = check.next_run - doc.now;
+  return rest < 1 ? 'in under 1 s' : `in ${span(Math.floor(rest))}`;
+};
+const reasonWords = check => {
+  const lines = [];
+  if (check.stale_seconds !== null) lines.push(`stale for ${span(check.stale_seconds)}`);
+  else if (check.last && check.last.text !== null) lines.push(check.last.text);
+  else if (check.reason !== null) lines.push(check.reason);
+  if (check.last) lines.push(`${check.last.result === 'success' ? 'passed' : 'failed'} in ${span(check.last.seconds)}`);
+  return lines.join(' · ');
+};
+/** Whether somebody should look at it. */
+const fails = check => check.reason !== null || mood(check) === 'bad' || mood(check) === 'warn';
+/** What stands in the place of reasons while a probe passes. */
+const passing = ({ probe, title }) => {
+  const own = doc.checks.filter(check => check.probe === probe);
+  if (!own.length) {
+    return probe !== 'startup' ? `No ${probe} check is configured.`
+      : 'Every liveness check has passed once; no startup check is configured.';
+  }
+  const failing = own.filter(({ reason }) => reason !== null).map(({ name }) => name);
+  if (failing.length) return `${failing.join(', ')} ${failing.length === 1 ? 'fails and is' : 'fail and are'} not required.`;
+  return own.length === 1 ? `Its check, ${own[0].name}, passes.` : `All ${own.length} checks pass.`;
+};

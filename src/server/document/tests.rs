@@ -1,0 +1,199 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use super::*;
+use crate::board::Board;
+use crate::check::{Check, Timing};
+use crate::metrics::Metrics;
+use crate::outcome::Outcome;
+use crate::probe::Probe;
+use crate::server::Site;
+use crate::status::{HISTORY, Incarnation, Run, Status};
+
+const HOSTILE: &str = "<script>top secret</script>\u{1b}[2J\nanother\u{202e} line";
+
+fn check(probe: Probe, name: &str) -> Check {
+    let target = "http://localhost:8080/\u{1b}".to_owned();
+    Check { probe, name: name.to_owned(), target, timing: Timing::default(), required: true }
+}
+
+/// A site whose checks have had the given runs, all of them in the first incarnation.
+fn site(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>) -> Site {
+    let (incarnations, _) = watch::channel(Incarnation::first());
+    let incarnation = *incarnations.borrow();
+    let published = checks.into_iter().map(|(check, outcomes)| {
+        let mut status = Status::new(&check, incarnation);
+        for outcome in outcomes {
+            status.record(Run { began: Instant::now(), duration: Duration::from_micros(1500), outcome });
+        }
+        let has_run = status.last.is_some();
+        status.due = has_run.then(|| Instant::now() + check.timing.period);
+        (Arc::new(check), watch::channel(status).1)
+    });
+    let board = Arc::new(Board::new(published.collect::<Vec<_>>(), incarnations, false));
+    Site { board, metrics: Metrics::new().unwrap(), details }
+}
+
+fn failures(count: usize) -> Vec<Outcome> {
+    vec![Outcome::failure(HOSTILE); count]
+}
+
+fn value(site: &Site) -> Value {
+    serde_json::to_value(Document::of(site)).unwrap()
+}
+
+/// The same value with the name of its type for each leaf.
+fn shape(value: &Value) -> Value {
+    match value {
+        Value::Null => json!("null"),
+        Value::Bool(_) => json!("boolean"),
+        Value::Number(_) => json!("number"),
+        Value::String(_) => json!("string"),
+        Value::Array(items) => items.iter().map(shape).collect(),
+        Value::Object(fields) => fields.iter().map(|(name, field)| (name.clone(), shape(field))).collect(),
+    }
+}
+
+/// Scripts rely on this: only ever add to it.
+#[test]
+fn the_shape_is_stable() {
+    let site = site(true, [(check(Probe::Readiness, "db"), failures(3))]);
+    let run = json!({"began": "number", "seconds": "number", "result": "string", "text": "string"});
+    let verdict = |since: &str, reasons: Value| json!({"probe": "string", "passes": "boolean", "since": since, "reasons": reasons});
+    let expected = json!({
+        "version": "string",
+        "host": "string",
+        "now": "number",
+        "healthy": "boolean",
+        "details": "boolean",
+        "incarnation": {"number": "number", "began": "number", "startup_seconds": "number"},
+        "probes": [
+            verdict("null", json!([])),
+            verdict("number", json!([{"check": "string", "reason": "string"}])),
+            verdict("number", json!([])),
+        ],
+        "checks": [{
+            "probe": "string",
+            "name": "string",
+            "target": "string",
+            "required": "boolean",
+            "state": "string",
+            "since": "number",
+            "phase": "string",
+            "stale_seconds": "null",
+            "reason": "string",
+            "streak": {"passing": "boolean", "count": "number", "threshold": "number"},
+            "last": run,
+            "last_failure": run,
+            "next_run": "number",
+            "runs": {"began": ["number", "number", "number"],
+                     "seconds": ["number", "number", "number"],
+                     "results": "string"},
+            "timing": {
+                "initial_delay_seconds": "number",
+                "period_seconds": "number",
+                "unhealthy_period_seconds": "number",
+                "timeout_seconds": "number",
+                "success_threshold": "number",
+                "failure_threshold": "number",
+            },
+        }],
+    });
+    assert_eq!(shape(&value(&site)), expected);
+}
+
+#[test]
+fn a_failing_check_tells_why_in_text_that_drives_nothing() {
+    let document = value(&site(true, [(check(Probe::Readiness, "db"), failures(3))]));
+    let line = "<script>top secret</script>\\u{1b}[2J another\\u{202e} line";
+    let whole = "<script>top secret</script>\\u{1b}[2J\nanother\\u{202e} line";
+    let db = &document["checks"][0];
+    assert_eq!(document["probes"][1]["reasons"], json!([{"check": "db", "reason": line}]));
+    assert_eq!(document["probes"][1]["since"], db["since"]);
+    assert_eq!(db["reason"], line);
+    assert_eq!(db["last"]["text"], line);
+    assert_eq!(db["last_failure"]["text"], whole);
+    assert_eq!(db["target"], "http://localhost:8080/\\u{1b}");
+    assert_eq!(db["streak"], json!({"passing": false, "count": 3, "threshold": 3}));
+    assert_eq!((&db["state"], &db["phase"]), (&json!("unhealthy"), &json!("scheduled")));
+    assert_eq!((&db["runs"]["results"], &db["runs"]["seconds"][0]), (&json!("fff"), &json!(0.0015)));
+}
+
+#[test]
+fn without_details_no_reason_and_no_output_leaves() {
+    let optional = Check { required: false, ..check(Probe::Readiness, "cache") };
+    let warned = vec![Outcome::Warning(HOSTILE.into())];
+    let timed_out = vec![Outcome::Timeout(HOSTILE.into())];
+    let checks = [
+        (check(Probe::Readiness, "db"), failures(3)),
+        (optional, timed_out),
+        (check(Probe::Liveness, "web"), warned),
+        (check(Probe::Startup, "slow"), failures(30)),
+    ];
+    let site = site(false, checks);
+    site.board.drain();
+    let text = value(&site).to_string();
+    for word in ["script", "secret", "another", "draining", "no result", "slow:"] {
+        assert!(!text.contains(word), "{word} in {text}");
+    }
+    assert!(text.contains("reason withheld") && text.contains("\"details\":false"));
+}
+
+fn success() -> Run {
+    Run { began: Instant::now(), duration: Duration::ZERO, outcome: Outcome::Success }
+}
+
+#[test]
+fn phases() {
+    let phase = |check: Check, change: fn(&mut Status)| {
+        let mut status = Status::new(&check, Incarnation::first());
+        change(&mut status);
+        made::phase(&check, &status, Instant::now())
+    };
+    let startup = || check(Probe::Startup, "web");
+    assert_eq!(phase(startup(), |_| {}), "waiting");
+    assert_eq!(phase(startup(), |status| status.due = Some(Instant::now())), "running");
+    assert_eq!(phase(startup(), |status| _ = status.record(success())), "resting");
+    assert_eq!(phase(check(Probe::Liveness, "web"), |status| _ = status.record(success())), "waiting");
+    let soon = |status: &mut Status| status.due = Some(Instant::now() + Duration::from_secs(9));
+    assert_eq!(phase(check(Probe::Readiness, "web"), soon), "scheduled");
+}
+
+#[test]
+fn a_new_incarnation_holds_before_any_check_has_noticed_it() {
+    let passed = vec![Outcome::failure("refused"), Outcome::Success];
+    let site = site(true, [(check(Probe::Readiness, "db"), passed)]);
+    assert_eq!(value(&site)["checks"][0]["state"], "healthy");
+    site.board.begin_incarnation("a test");
+    let document = value(&site);
+    let db = &document["checks"][0];
+    assert_eq!(document["incarnation"]["number"], 2);
+    assert_eq!(
+        (&db["state"], &db["last"], &db["phase"]),
+        (&json!("unhealthy"), &json!(null), &json!("waiting"))
+    );
+    assert_eq!(db["since"], document["incarnation"]["began"]);
+    assert_eq!(document["probes"][1]["since"], document["incarnation"]["began"]);
+    assert_eq!(db["last_failure"]["text"], "refused");
+    assert_eq!(db["runs"]["results"], "fs");
+}
+
+#[test]
+fn it_is_read_back_as_it_was_written() {
+    let site = site(true, [(check(Probe::Readiness, "db"), failures(3))]);
+    let written = serde_json::to_string(&Document::of(&site)).unwrap();
+    let read: Document = serde_json::from_str(&written).unwrap();
+    assert_eq!(serde_json::to_string(&read).unwrap(), written);
+}
+
+#[test]
+fn two_hundred_checks_with_full_histories_stay_small() {
+    let checks = (0..200)
+        .map(|number| (check(Probe::Readiness, &format!("check-{number}")), vec![Outcome::Success; HISTORY]));
+    let size = serde_json::to_string(&Document::of(&site(true, checks))).unwrap().len();
+    assert!(size < 450_000, "{size} bytes");
+}
