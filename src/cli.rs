@@ -3,6 +3,7 @@
 mod ask;
 mod demo;
 mod once;
+mod status;
 mod table;
 mod worker;
 
@@ -25,6 +26,8 @@ Usage:
   health-proxy get WHAT [--verbose]
                                   ask the running sidecar; WHAT is livez, readyz, startupz,
                                   status, metrics or healthy
+  health-proxy get status [--json]
+                                  why is this pod not ready: a table, or the document
   health-proxy drain              turn /readyz red, for preStop
   health-proxy demo               watch an app fail and recover
   health-proxy --help, --version
@@ -81,6 +84,7 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
         [command] if *command == WORKER => worker::run(configuration()?, None),
         [command, cause] if *command == WORKER => worker::run(configuration()?, Some(cause)),
         ["check"] => once::run(configuration()?),
+        ["get", "status", "--json"] | ["get", "--json", "status"] => ask::get_status(true),
         ["get", what] => ask::get(what, false),
         ["get", what, "--verbose"] | ["get", "--verbose", what] => ask::get(what, true),
         ["drain"] => ask::drain(),

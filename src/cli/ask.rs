@@ -14,7 +14,7 @@ use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
-use super::{CliError, print};
+use super::{CliError, print, status};
 
 /// After which a sidecar that does not answer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
@@ -38,39 +38,63 @@ pub(super) enum AskError {
     Answer(#[from] hyper::Error),
     #[error("the sidecar does not answer within {PATIENCE:?}")]
     Patience,
+    #[error("the status cannot be read: {0}; health-proxy get status --json prints it as it is")]
+    Document(serde_json::Error),
     #[error("request: {0}")]
     Request(#[from] hyper::http::Error),
+}
+
+/// `health-proxy get status`: prints a table, or the document as it is; exit status 0 for 200.
+pub(super) fn get_status(as_json: bool) -> Result<ExitCode, CliError> {
+    if as_json {
+        return run(Method::GET, "/status", as_it_is);
+    }
+    run(Method::GET, "/status", |body| {
+        let document = serde_json::from_slice(body).map_err(AskError::Document)?;
+        Ok(status::text(&document, status::is_colour_wanted()))
+    })
 }
 
 /// `health-proxy get WHAT`: prints the answer; exit status 0 for 200.
 pub(super) fn get(what: &str, verbose: bool) -> Result<ExitCode, CliError> {
     let path = match what {
         "livez" | "readyz" | "startupz" if verbose => format!("/{what}?verbose"),
-        "livez" | "readyz" | "startupz" | "status" | "metrics" => format!("/{what}"),
+        "livez" | "readyz" | "startupz" | "metrics" => format!("/{what}"),
         "healthy" => "/-/healthy".to_owned(),
+        "status" => return get_status(false),
         other => return Err(AskError::Question(other.to_owned()).into()),
     };
-    run(Method::GET, &path)
+    run(Method::GET, &path, as_it_is)
 }
 
 /// `health-proxy drain`
 pub(super) fn drain() -> Result<ExitCode, CliError> {
-    run(Method::POST, "/drain")
+    run(Method::POST, "/drain", as_it_is)
 }
 
-fn run(method: Method, path: &str) -> Result<ExitCode, CliError> {
+/// Asks, and prints the answer as `shown` makes it of its body.
+fn run(
+    method: Method,
+    path: &str,
+    shown: impl FnOnce(&[u8]) -> Result<String, AskError>,
+) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let address = address(std::env::var_os(LISTEN))?;
     let answer = async {
         timeout(PATIENCE, ask(&address, method, path, AGENT)).await.map_err(|_| AskError::Patience)?
     };
     let (status, body) = runtime.block_on(answer)?;
-    let text = String::from_utf8_lossy(&body);
+    let text = shown(&body)?;
     print(&text);
     if !text.ends_with('\n') {
         print("\n");
     }
     Ok(if status == StatusCode::OK { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+#[expect(clippy::unnecessary_wraps, reason = "a way to show a body, like others that can fail")]
+fn as_it_is(body: &[u8]) -> Result<String, AskError> {
+    Ok(String::from_utf8_lossy(body).into_owned())
 }
 
 /// Where the sidecar of this pod is: on loopback, unless it listens on one address alone.

@@ -1,8 +1,8 @@
 // Shows /status, anew each second. The page is patched in place, and whatever comes from outside is set as
 // text or as an attribute's value, never as markup: the policy of this page (Trusted Types) forbids the rest.
 const PERIOD = 1000, PATIENCE = 3000, RUNS = 60, STEP = 4, HEIGHT = 28;
-/** How many failing checks are shown open when the page is. */
-const OPEN_AT_FIRST = 3;
+/** How many failing checks, and with an output of how many characters, are open when the page opens. */
+const OPEN_AT_FIRST = 2, LONG_OUTPUT = 90;
 const MARKS = { ok: '✓', warn: '!', bad: '✕', wait: '…', lost: '?' };
 const ICONS = { ok: ['#1b7a4b', 'M4 9l3 3 5-7'], bad: ['#b3261e', 'M4 4l8 8M12 4l-8 8'],
   wait: ['#52606d', 'M4 8h8'], lost: ['#52606d', 'M8 3v7M8 12v1'] };
@@ -133,7 +133,8 @@ const showPanel = ({ node, check }) => {
   say('state', `${check.state} since ${moment(check.since)}`);
   say('last', last ? ran(last) : 'none in this incarnation');
   say('next', check.next_run === null ? nextWords(check) : `${clock(check.next_run)}, ${nextWords(check)}`);
-  say('period', `${span(timing.period_seconds)}, ${span(timing.unhealthy_period_seconds)} while it fails`);
+  const periods = [span(timing.period_seconds), `${span(timing.unhealthy_period_seconds)} while it fails`];
+  say('period', timing.period_seconds === timing.unhealthy_period_seconds ? periods[0] : periods.join(', '));
   say('timeout', span(timing.timeout_seconds));
   say('delay', timing.initial_delay_seconds ? span(timing.initial_delay_seconds) : 'none');
   say('thresholds', `${plural(timing.success_threshold, 'success')}, ${plural(timing.failure_threshold, 'failure')}`);
@@ -238,7 +239,9 @@ const show = () => {
     text(node.querySelector('small'), `${own.filter(({ state }) => state === 'healthy').length} of ${own.length} healthy`);
   }
   if (isFirst) {
-    [...rows.values()].filter(({ check }) => mood(check) === 'bad').slice(0, OPEN_AT_FIRST).forEach(row => toggle(row, true));
+    const isLong = output => output.includes('\n') || output.length > LONG_OUTPUT;
+    const failing = [...rows.values()].filter(({ check }) => mood(check) === 'bad' && isLong(check.last_failure?.text ?? ''));
+    failing.slice(0, OPEN_AT_FIRST).forEach(row => toggle(row, true));
     follow();
   }
   showFacts();
@@ -273,7 +276,7 @@ const showFacts = () => {
   text($('startup'), incarnation.startup_seconds === null ? `not passed for ${age(incarnation.began)}`
     : `took ${span(incarnation.startup_seconds)}`);
   const failing = doc.checks.filter(fails).length;
-  text($('count'), `${doc.checks.length}, ${failing ? `${failing} failing` : 'none failing'}`);
+  text($('count'), failing ? `${failing} of ${doc.checks.length} failing` : `${doc.checks.length}, none failing`);
   text($('sidecar'), `${doc.version}, ${healthy ? 'works' : 'stale'}${doc.details ? '' : ', reasons withheld'}`);
   $('sidecar').classList.toggle('bad', !healthy);
 };

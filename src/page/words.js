@@ -34,7 +34,7 @@ const moment = seconds => `${clock(seconds)}, ${age(seconds)} ago`;
 /** Which mark a check gets. */
 const mood = check => {
   if (check.stale_seconds !== null) return 'bad';
-  if (check.state === 'unhealthy') return check.last ? 'bad' : 'wait';
+  if (check.state === 'unhealthy') return !check.last ? 'wait' : check.required ? 'bad' : 'warn';
   if (!check.last) return check.phase === 'resting' ? 'ok' : 'wait';
   return check.streak.passing ? 'ok' : 'warn';
 };

@@ -1,0 +1,168 @@
+//! `health-proxy get status`: the document of `/status` for a terminal, the verdicts with their reasons first.
+
+use std::fmt::Write;
+use std::io::{IsTerminal, stdout};
+
+use super::table;
+use crate::outcome::one_line;
+use crate::server::document::{CheckPart, Document, ProbePart, StreakPart};
+
+/// How many of the last runs a line shows.
+const RUNS_SHOWN: usize = 20;
+
+/// How much of a reason a line shows, in characters; the verdicts tell it whole.
+const REASON_SHOWN: usize = 60;
+
+/// What an unhealthy probe or check looks like, and what a healthy one does.
+const RED: &str = "\x1b[1;31m";
+const GREEN: &str = "\x1b[32m";
+const PLAIN: &str = "\x1b[0m";
+
+/// Whether to use colour: on a terminal, unless it or the user wants none (<https://no-color.org>).
+pub(super) fn is_colour_wanted() -> bool {
+    let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
+    stdout().is_terminal()
+        && !is_set("NO_COLOR")
+        && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
+}
+
+/// The whole text. No control character of the document gets into it.
+pub(super) fn text(document: &Document, has_colour: bool) -> String {
+    let mut text = String::new();
+    for probe in &document.probes {
+        verdict(&mut text, document, probe, has_colour);
+    }
+    let _ = writeln!(text, "\n{}\n", incarnation(document));
+    let header =
+        ["PROBE", "CHECK", "STATE", "FOR", "STREAK", "LAST RUNS", "TOOK", "NEXT", "TARGET", "REASON"];
+    let rows = document.checks.iter().map(|check| row(check, document.now));
+    let table = table::text(std::iter::once(header.map(str::to_owned)).chain(rows));
+    let mut lines = table.lines();
+    let _ = writeln!(text, "{}", lines.next().unwrap_or_default());
+    for (line, check) in lines.zip(&document.checks) {
+        let line = if fails(check) { coloured(RED, line, has_colour) } else { line.to_owned() };
+        let _ = writeln!(text, "{line}");
+    }
+    text
+}
+
+/// `NOT READY for 3m 12s`, and a line for each reason.
+fn verdict(text: &mut String, document: &Document, probe: &ProbePart, has_colour: bool) {
+    let word = match (&*probe.probe, probe.passes) {
+        ("liveness", true) => "LIVE",
+        ("liveness", false) => "NOT LIVE",
+        ("readiness", true) => "READY",
+        ("readiness", false) => "NOT READY",
+        ("startup", true) => "STARTED",
+        ("startup", false) => "NOT STARTED",
+        (other, _) => &one_line(other),
+    };
+    let word = coloured(if probe.passes { GREEN } else { RED }, word, has_colour);
+    let since = probe.since.map(|since| format!(" for {}", span(document.now - since))).unwrap_or_default();
+    let _ = writeln!(text, "{word}{since}");
+    for reason in &probe.reasons {
+        let _ = writeln!(text, "  {}: {}", one_line(&reason.check), one_line(&reason.reason));
+    }
+}
+
+fn incarnation(document: &Document) -> String {
+    let incarnation = &document.incarnation;
+    let startup = match incarnation.startup_seconds {
+        Some(seconds) => format!("startup took {}", span(seconds)),
+        None => "startup has not passed".to_owned(),
+    };
+    let sidecar = if document.healthy { "" } else { " is stale" };
+    format!(
+        "{}, incarnation {}, began {} ago, {startup}; health-proxy {}{sidecar}",
+        one_line(&document.host),
+        incarnation.number,
+        span(document.now - incarnation.began),
+        one_line(&document.version),
+    )
+}
+
+fn row(check: &CheckPart, now: f64) -> [String; 10] {
+    let optional = if check.required { "" } else { " (not required)" };
+    let stale = check.stale_seconds.map(|late| format!("stale for {}", span(late)));
+    let warning = check.last.as_ref().and_then(|last| last.text.clone());
+    let reason = stale.or_else(|| check.reason.clone()).or(warning).unwrap_or_default();
+    [
+        check.probe.clone(),
+        check.name.clone(),
+        format!("{}{optional}", check.state),
+        span(now - check.since),
+        streak(&check.streak),
+        runs(&check.runs.results),
+        check.last.as_ref().map(|last| span(last.seconds)).unwrap_or_default(),
+        next(check, now),
+        check.target.clone(),
+        cut(&reason),
+    ]
+}
+
+/// Whether somebody should look at it.
+fn fails(check: &CheckPart) -> bool {
+    check.required && (check.stale_seconds.is_some() || (check.reason.is_some() && check.last.is_some()))
+}
+
+/// How many equal results came last, against how many decide.
+fn streak(streak: &StreakPart) -> String {
+    let results = if streak.passing { "successes" } else { "failures" };
+    if streak.count == 0 {
+        "-".to_owned()
+    } else {
+        format!("{}/{} {results}", streak.count, streak.threshold)
+    }
+}
+
+/// The last runs, the newest last: `.` success, `F` failure, `T` timeout.
+fn runs(results: &str) -> String {
+    let skipped = results.len().saturating_sub(RUNS_SHOWN);
+    let sign = |letter| match letter {
+        's' => '.',
+        'f' => 'F',
+        't' => 'T',
+        _ => '?',
+    };
+    results.chars().skip(skipped).map(sign).collect()
+}
+
+fn next(check: &CheckPart, now: f64) -> String {
+    match check.next_run {
+        Some(at) if check.phase == "scheduled" => span(at - now),
+        _ => check.phase.clone(),
+    }
+}
+
+fn cut(reason: &str) -> String {
+    match reason.char_indices().nth(REASON_SHOWN) {
+        Some((end, _)) => format!("{}…", &reason[..end]),
+        None => reason.to_owned(),
+    }
+}
+
+fn coloured(colour: &str, text: &str, has_colour: bool) -> String {
+    if has_colour { format!("{colour}{text}{PLAIN}") } else { text.to_owned() }
+}
+
+/// A duration in at most two units: `12ms`, `3.4s`, `3m 12s`, `2d 3h`.
+fn span(seconds: f64) -> String {
+    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
+    let seconds = seconds.max(0.0);
+    if seconds < 0.9995 {
+        return format!("{:.0}ms", seconds * 1e3);
+    }
+    let whole = std::time::Duration::try_from_secs_f64(seconds.round()).unwrap_or_default().as_secs();
+    if whole < 10 {
+        return format!("{seconds:.1}s");
+    }
+    let first = UNITS.iter().position(|(size, _)| whole >= *size).unwrap_or(UNITS.len() - 1);
+    let (size, unit) = UNITS[first];
+    match UNITS.get(first + 1).map(|(smaller, name)| (whole % size / smaller, name)) {
+        Some((rest, name)) if rest > 0 => format!("{}{unit} {rest}{name}", whole / size),
+        _ => format!("{}{unit}", whole / size),
+    }
+}
+
+#[cfg(test)]
+mod tests;
