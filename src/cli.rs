@@ -81,8 +81,9 @@ pub fn run(arguments: &[String]) -> ExitCode {
 fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
     match arguments {
         [] => Ok(supervisor::run(configuration()?.settings.listen)?.into()),
-        [command] if *command == WORKER => worker::run(configuration()?, None),
-        [command, cause] if *command == WORKER => worker::run(configuration()?, Some(cause)),
+        [command, supervisor, ended @ ..] if *command == WORKER => {
+            worker::run(configuration()?, supervisor, ended.first().copied())
+        }
         ["check"] => once::run(configuration()?),
         ["get", "status", "--json"] | ["get", "--json", "status"] => ask::get_status(true),
         ["get", what] => ask::get(what, false),

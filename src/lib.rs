@@ -16,6 +16,7 @@ pub mod options;
 pub mod orphans;
 pub mod outcome;
 pub mod page;
+pub mod parent;
 pub mod probe;
 pub mod schedule;
 pub mod server;

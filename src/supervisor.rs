@@ -111,7 +111,7 @@ struct Worker {
 
 impl Worker {
     fn start(listener: TcpListener) -> Result<Self, SupervisorError> {
-        let id = spawn(&listener, &[WORKER])?;
+        let id = spawn(&listener, None)?;
         Ok(Self { listener, id, is_ending: false, deaths: VecDeque::new() })
     }
 
@@ -139,12 +139,13 @@ impl Worker {
     }
 
     /// Starts another worker, which logs how this one ended: the log is never written from here.
+    #[expect(clippy::disallowed_methods, reason = "there is nothing to wait for but time")]
     fn replace(&mut self, status: WaitStatus) -> Result<(), SupervisorError> {
         orphans::end_all_of(getpid());
         let mut cause = cause(status);
         loop {
             self.count_death(&cause)?;
-            match spawn(&self.listener, &[WORKER, &cause]) {
+            match spawn(&self.listener, Some(&cause)) {
                 Ok(id) => {
                     self.id = id;
                     return Ok(());
@@ -164,11 +165,13 @@ impl Worker {
     }
 }
 
-/// Starts this program again with the listening socket as its standard input, as inetd would.
-fn spawn(listener: &TcpListener, arguments: &[&str]) -> Result<Pid, SupervisorError> {
+/// Starts this program again with the listening socket as its standard input, as inetd would, and tells it how
+/// the worker before it ended.
+fn spawn(listener: &TcpListener, ended: Option<&str>) -> Result<Pid, SupervisorError> {
     let socket = OwnedFd::from(listener.try_clone().map_err(SupervisorError::Start)?);
     let mut command = Command::new(own_program());
-    let child = command.args(arguments).stdin(Stdio::from(socket)).spawn();
+    command.arg(WORKER).arg(getpid().to_string()).args(ended);
+    let child = command.stdin(Stdio::from(socket)).spawn();
     let id = child.map_err(SupervisorError::Start)?.id();
     Ok(Pid::from_raw(i32::try_from(id).unwrap_or_default()))
 }

@@ -12,15 +12,14 @@ mod terminal;
 
 use std::convert::Infallible;
 use std::io::{self, ErrorKind};
-use std::os::unix::process::parent_id;
 use std::process::ExitCode;
 
-use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 use tokio::sync::Mutex;
 
 use super::CliError;
 use crate::config::Config;
+use crate::parent;
 use crate::signal::Termination;
 use crate::supervisor;
 
@@ -63,11 +62,7 @@ pub(super) fn run() -> Result<ExitCode, CliError> {
 
 /// The sidecar as anywhere else, except that it ends with the process `demo`, even when that is killed.
 pub(super) fn run_sidecar(config: &Config, demo: &str) -> Result<ExitCode, CliError> {
-    set_pdeathsig(Signal::SIGTERM).map_err(io::Error::from)?;
-    if parent_id().to_string() != demo {
-        // It was killed before we asked to be told.
-        return Ok(ExitCode::FAILURE);
-    }
+    parent::follow(demo, Signal::SIGTERM)?;
     Ok(supervisor::run(config.settings.listen)?.into())
 }
 

@@ -5,7 +5,6 @@ use std::net::TcpListener;
 use std::os::fd::AsFd;
 use std::process::ExitCode;
 
-use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::{SigSet, Signal};
 use nix::unistd::getppid;
 
@@ -14,13 +13,17 @@ use crate::app;
 use crate::config::{Config, LogFormat};
 use crate::log;
 use crate::orphans;
+use crate::parent;
 use crate::signal::Termination;
 
 /// At most so many threads wait for name servers or disks that do not answer.
 const BLOCKING_THREADS: usize = 16;
 
-/// `ended` says how the worker before this one ended, if there was one.
-pub(super) fn run(config: Config, ended: Option<&str>) -> Result<ExitCode, CliError> {
+/// `supervisor` is the id of the process that started this one; `ended` says how the worker before this one
+/// ended, if there was one.
+pub(super) fn run(config: Config, supervisor: &str, ended: Option<&str>) -> Result<ExitCode, CliError> {
+    // Without its supervisor a worker would hold the port for nobody.
+    parent::follow(supervisor, Signal::SIGKILL)?;
     let listener = prepare()?;
     let as_json = match config.settings.log_format {
         Some(format) => format == LogFormat::Json,
@@ -40,8 +43,6 @@ pub(super) fn run(config: Config, ended: Option<&str>) -> Result<ExitCode, CliEr
 
 /// Takes over what the supervisor prepared: the socket, and the orphans of commands, which it adopts.
 fn prepare() -> io::Result<TcpListener> {
-    // Without its supervisor a worker would hold the port for nobody.
-    set_pdeathsig(Signal::SIGKILL)?;
     orphans::are_adopted_by(getppid());
     let listener = TcpListener::from(io::stdin().as_fd().try_clone_to_owned()?);
     listener.set_nonblocking(true)?;

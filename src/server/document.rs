@@ -8,19 +8,6 @@ mod made;
 
 use serde::{Deserialize, Serialize};
 
-<<<<<<< HEAD
-use super::Site;
-use super::answer::WITHHELD;
-use crate::board::{Board, Entry};
-use crate::incarnation::Incarnation;
-use crate::outcome::Outcome;
-use crate::probe::Probe;
-use crate::status::Run;
-use crate::unix_time::UnixTime;
-use crate::verdict::{Finding, Moment};
-
-=======
->>>>>>> 17debe7 (Serve the status page, and tell /status what it shows)
 /// The whole document.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct Document {

@@ -9,11 +9,12 @@ use super::{
 };
 use crate::board::{Board, Entry};
 use crate::check::{Check, Timing};
+use crate::incarnation::Incarnation;
 use crate::outcome::{Kind, one_line, printable};
 use crate::probe::Probe;
 use crate::server::Site;
 use crate::server::answer::WITHHELD;
-use crate::status::{Incarnation, PastRun, Run, Status};
+use crate::status::{PastRun, Run, Status};
 use crate::unix_time::UnixTime;
 use crate::verdict::{Finding, Moment};
 

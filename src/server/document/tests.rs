@@ -8,11 +8,12 @@ use tokio::time::Instant;
 use super::*;
 use crate::board::Board;
 use crate::check::{Check, Timing};
+use crate::incarnation::Incarnations;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::probe::Probe;
 use crate::server::Site;
-use crate::status::{HISTORY, Incarnation, Run, Status};
+use crate::status::{HISTORY, Run, Status};
 
 const HOSTILE: &str = "<script>top secret</script>\u{1b}[2J\nanother\u{202e} line";
 
@@ -23,8 +24,8 @@ fn check(probe: Probe, name: &str) -> Check {
 
 /// A site whose checks have had the given runs, all of them in the first incarnation.
 fn site(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>) -> Site {
-    let (incarnations, _) = watch::channel(Incarnation::first());
-    let incarnation = *incarnations.borrow();
+    let incarnations = Incarnations::first();
+    let incarnation = incarnations.current();
     let published = checks.into_iter().map(|(check, outcomes)| {
         let mut status = Status::new(&check, incarnation);
         for outcome in outcomes {
@@ -150,7 +151,7 @@ fn success() -> Run {
 #[test]
 fn phases() {
     let phase = |check: Check, change: fn(&mut Status)| {
-        let mut status = Status::new(&check, Incarnation::first());
+        let mut status = Status::new(&check, Incarnations::first().current());
         change(&mut status);
         made::phase(&check, &status, Instant::now())
     };
@@ -168,7 +169,8 @@ fn a_new_incarnation_holds_before_any_check_has_noticed_it() {
     let passed = vec![Outcome::failure("refused"), Outcome::Success];
     let site = site(true, [(check(Probe::Readiness, "db"), passed)]);
     assert_eq!(value(&site)["checks"][0]["state"], "healthy");
-    site.board.begin_incarnation("a test");
+    site.board.kubelet_told_started(None);
+    site.board.kubelet_asks_startup(None);
     let document = value(&site);
     let db = &document["checks"][0];
     assert_eq!(document["incarnation"]["number"], 2);

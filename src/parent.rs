@@ -1,0 +1,20 @@
+//! Ending with the process that started this one, however that ended.
+
+use std::io;
+use std::os::unix::process::parent_id;
+
+use nix::sys::prctl::set_pdeathsig;
+use nix::sys::signal::Signal;
+
+/// From now on, the end of `parent`, the id of the process that started this one, sends `signal` here.
+///
+/// # Errors
+/// It has ended already, so that nobody would send anything.
+pub fn follow(parent: &str, signal: Signal) -> io::Result<()> {
+    set_pdeathsig(signal)?;
+    if parent_id().to_string() == parent {
+        Ok(())
+    } else {
+        Err(io::Error::other(format!("process {parent}, which started this one, has ended")))
+    }
+}
