@@ -108,13 +108,13 @@ mod tests {
         let last = json!({"began": 0.0, "seconds": 0.0, "result": "", "text": (!passing).then_some("ill")});
         let last = if count == 0 { Value::Null } else { last };
         let document = json!({
-            "version": "", "now": 0.0, "healthy": true,
+            "version": "", "host": "", "now": 0.0, "healthy": true, "details": true,
             "incarnation": {"number": incarnation, "began": 0.0, "startup_seconds": null},
-            "probes": [{"probe": "liveness", "passes": livez, "reasons": []}],
+            "probes": [{"probe": "liveness", "passes": livez, "since": null, "reasons": []}],
             "checks": [{
                 "probe": "liveness", "name": "kubia", "target": "", "required": true, "state": "", "since": 0.0,
-                "reason": null, "streak": {"passing": passing, "count": count, "threshold": 3}, "last": last,
-                "last_failure": null, "next_run": null, "runs": [],
+                "phase": "", "stale_seconds": null, "reason": null, "streak": {"passing": passing, "count": count, "threshold": 3}, "last": last,
+                "last_failure": null, "next_run": null, "runs": {"began": [], "seconds": [], "results": ""},
                 "timing": {
                     "initial_delay_seconds": 0.0, "period_seconds": 1.0, "unhealthy_period_seconds": 1.0,
                     "timeout_seconds": 1.0, "success_threshold": 1, "failure_threshold": 3,
