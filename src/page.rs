@@ -17,8 +17,8 @@ pub const DOCUMENT: &str = concat!(
 ///
 /// The hashes are those of the style and the script; a test tells the new ones when these have changed.
 pub const POLICY: &str = "default-src 'none'; \
-    style-src 'sha256-pBQ2rzvKw5v1GF1ZFbF3COW0qSpMLS5NcNcSCBbT0co='; \
-    script-src 'sha256-M5Psnf/qvrv+j2mZfVGq95uyQ//s5P4dTEkLfZw3Kwg='; \
+    style-src 'sha256-/yRG85xMjowEQqOyBREAhkk6Ki0EukOoqHgrjjiw9MM='; \
+    script-src 'sha256-xhrjZ2JnH1OT4OWJQaO1Q2FSaUCKyt7ZzZQMsBSoZ80='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 

@@ -9,7 +9,7 @@ const ICONS = { ok: ['#1b7a4b', 'M4 9l3 3 5-7'], bad: ['#b3261e', 'M4 4l8 8M12 4
 
 const $ = id => document.getElementById(id);
 const rows = new Map(), sections = new Map(), cards = new Map();
-let version = null, lostAt = null, isAsking = false, timer = 0;
+let lostAt = null, isAsking = false, timer = 0;
 
 // Small tools: nothing is touched that is already right, so that nothing flickers and no selection is lost.
 const text = (node, value) => { if (node.textContent !== value) node.textContent = value; };
@@ -42,12 +42,19 @@ const showVerdict = about => {
   text(node.querySelector('.word'), isLost ? `${about.title} unknown` : word);
   text(node.querySelector('.age'), isLost ? '' : part.since === null ? '' : `for ${age(part.since)}`);
   const reasons = isLost ? [{ said: `${word} when last seen, at ${clock(doc.now)}.` }]
-    : part.passes ? [{ said: passing(about) }] : part.reasons;
+    : part.passes ? [{ said: passing(about) }] : telling(about.probe, part.reasons);
   showReasons(node.querySelector('.reasons'), about.probe, reasons);
   text(node.querySelector('.path'), `/${about.path}`);
   const more = reasons.length > 2 ? ` · ${reasons.length - 2} more` : '';
   text(node.querySelector('.more'), isLost ? '' : (part.passes ? '200' : '503') + more);
   return `${about.title}: ${word}. ${part.reasons.map(({ check, reason }) => `${check}: ${reason}`).join('; ')}`;
+};
+/** The check that a reason is about; without startup checks, the liveness checks tell of startup. */
+const owner = (probe, name) => rows.get(`${probe}/${name}`) ?? (probe === 'startup' ? rows.get(`liveness/${name}`) : null);
+/** Those first that say more than that nothing is known yet. */
+const telling = (probe, reasons) => {
+  const says = ({ check }) => owner(probe, check)?.check.last !== null;
+  return [...reasons.filter(says), ...reasons.filter(reason => !says(reason))];
 };
 const showReasons = (list, probe, reasons) => {
   const shown = reasons.slice(0, 2);
@@ -57,10 +64,10 @@ const showReasons = (list, probe, reasons) => {
   list.dataset.key = key;
   list.replaceChildren(...wanted.map(([name, reason]) => {
     const item = document.createElement('li'), words = document.createElement('span');
-    const owner = rows.has(`${probe}/${name}`) ? `${probe}/${name}` : `liveness/${name}`;
+    const about = owner(probe, name);
     if (name) {
-      const title = document.createElement(rows.has(owner) ? 'a' : 'b');
-      if (rows.has(owner)) title.href = `#${owner}`;
+      const title = document.createElement(about ? 'a' : 'b');
+      if (about) title.href = `#${about.id}`;
       title.textContent = name;
       item.append(title);
     }
@@ -174,10 +181,10 @@ const select = row => {
   const found = row.selected === null ? count - 1 : runs.began.findIndex(began => began >= row.selected);
   const place = found < 0 ? count - 1 : found;
   const words = count ? `${moment(runs.began[place])}: ${RESULTS[runs.results[place]]} in ${span(runs.seconds[place])}` : 'no run yet';
-  const isInspected = row.part.strip === inspected;
+  const isInspected = row === inspected, failed = [...runs.results].filter(result => result !== 's').length;
   attribute(part.strip, 'aria-valuenow', String(Math.max(1, place + 1)));
-  // Only the strip in use speaks: ages that change each second would be noise.
-  if (isInspected || !part.strip.hasAttribute('aria-valuetext')) attribute(part.strip, 'aria-valuetext', words);
+  // Only the strip in use tells of one run: ages that change each second would be noise.
+  attribute(part.strip, 'aria-valuetext', isInspected ? words : `${failed} of ${plural(count, 'run')} failed`);
   attribute(part.here, 'visibility', isInspected && count ? 'visible' : 'hidden');
   attribute(part.here, 'x', String((RUNS - count + place) * STEP - 0.5));
   if (!isInspected) return;
@@ -191,11 +198,18 @@ const select = row => {
 let inspected = null;
 const inspect = row => {
   const { strip } = row.part;
-  const begin = () => { inspected = strip; select(row); };
+  const begin = () => {
+    const before = inspected;
+    inspected = row;
+    if (before && before !== row) select(before);
+    select(row);
+  };
   const end = () => {
-    if (inspected === strip) inspected = null;
     row.selected = null;
-    hide($('tip'), true);
+    if (inspected === row) {
+      inspected = null;
+      hide($('tip'), true);
+    }
     select(row);
   };
   strip.addEventListener('focus', begin);
@@ -325,23 +339,31 @@ const ask = async () => {
   clearTimeout(timer);
   const began = performance.now();
   try {
-    const answer = await fetch('status', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
-    if (!answer.ok) throw new Error(`/status answers ${answer.status}`);
-    const found = await answer.json();
-    // A new sidecar may bring a new page.
-    if (version !== null && version !== found.version) return location.reload();
-    version = found.version;
-    doc = found;
-    lostAt = null;
-    show();
-    text($('link-text'), `live, ${clock(doc.now)}`);
-    kind($('link'), 'ok');
-  } catch {
-    lose();
+    take(await fetched());
   } finally {
     isAsking = false;
+    if (!document.hidden) timer = setTimeout(ask, Math.max(0, PERIOD - (performance.now() - began)));
   }
-  if (!document.hidden) timer = setTimeout(ask, Math.max(0, PERIOD - (performance.now() - began)));
+};
+/** The document, or `null` where there is none. */
+const fetched = async (isAgain = false) => {
+  try {
+    const answer = await fetch('status', { cache: 'no-store', signal: AbortSignal.timeout(PATIENCE) });
+    return answer.ok ? await answer.json() : null;
+  } catch (error) {
+    // A worker that dies takes its connections along, and its successor answers at once.
+    return error.name === 'TypeError' && !isAgain ? fetched(true) : null;
+  }
+};
+const take = found => {
+  if (!found) return lose();
+  // A new sidecar may bring a new page.
+  if (doc && doc.version !== found.version) return location.reload();
+  doc = found;
+  lostAt = null;
+  show();
+  text($('link-text'), `live, ${clock(doc.now)}`);
+  kind($('link'), 'ok');
 };
 const lose = () => {
   lostAt ??= performance.now();
@@ -355,6 +377,7 @@ $('words').addEventListener('input', filter);
 $('only').addEventListener('change', filter);
 $('tools').addEventListener('submit', event => event.preventDefault());
 addEventListener('hashchange', follow);
+addEventListener('scroll', () => { if (inspected) select(inspected); }, { passive: true });
 document.addEventListener('visibilitychange', () => { if (!document.hidden) ask(); });
 text($('zone'), `Times are local (${Intl.DateTimeFormat().resolvedOptions().timeZone}).`);
 PROBES.forEach(about => { card(about); section(about); });

@@ -40,7 +40,7 @@ const mood = check => {
 };
 const stateWord = check => {
   if (check.stale_seconds !== null) return 'Stale';
-  if (!check.last) return check.phase === 'waiting' ? 'Waiting' : 'No result yet';
+  if (!check.last) return check.phase === 'waiting' ? 'Waiting' : 'No result';
   return check.state === 'healthy' ? 'Healthy' : 'Unhealthy';
 };
 const streakWords = ({ count, threshold, passing }, state) => {
@@ -48,7 +48,8 @@ const streakWords = ({ count, threshold, passing }, state) => {
   if (!count) return ['no result', ''];
   if (count > threshold) return [plural(count, passing ? 'success' : 'failure'), `threshold ${threshold}`];
   const isContrary = passing !== (state === 'healthy');
-  return [`${count} of ${threshold} ${word}`, isContrary ? `until ${passing ? 'healthy' : 'unhealthy'}` : 'threshold reached'];
+  return [`${count} of ${threshold} ${word}`, isContrary ? `until ${passing ? 'healthy' : 'unhealthy'}`
+    : count === threshold ? 'threshold reached' : `stays ${state}`];
 };
 const nextWords = check => {
   if (check.phase === 'waiting') return 'after startup';
@@ -72,7 +73,7 @@ const passing = ({ probe, title }) => {
   const own = doc.checks.filter(check => check.probe === probe);
   if (!own.length) {
     return probe !== 'startup' ? `No ${probe} check is configured.`
-      : 'Every liveness check has passed once; no startup check is configured.';
+      : `No startup check is configured${doc.checks.some(check => check.probe === 'liveness') ? '; each liveness check has passed once.' : '.'}`;
   }
   const failing = own.filter(({ reason }) => reason !== null).map(({ name }) => name);
   if (failing.length) return `${failing.join(', ')} ${failing.length === 1 ? 'fails and is' : 'fail and are'} not required.`;
