@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::incarnation::{Incarnation, Incarnations};
 use crate::listener::ListenerWatch;
@@ -86,6 +86,9 @@ pub type Gate = Arc<[watch::Receiver<Status>]>;
 /// How often an unhealthy check looks at who listens on its port: well within a container's restart.
 const LISTENER_PERIOD: Duration = Duration::from_secs(1);
 
+/// How often a check inside the app's container looks whether its process is still the same.
+const PROCESS_PERIOD: Duration = Duration::from_secs(1);
+
 /// The task of one check.
 pub struct CheckTask<A> {
     /// What is configured.
@@ -115,6 +118,7 @@ impl<A: Attempt> CheckTask<A> {
             tokio::select! {
                 biased;
                 Ok(()) = incarnations.changed() => {}
+                never = self.watch_process() => match never {},
                 never = self.live(incarnation) => match never {},
             }
         }
@@ -144,6 +148,18 @@ impl<A: Attempt> CheckTask<A> {
             }
             is_degraded = !passed || (is_degraded && !is_healthy);
             schedule = schedule.after_run(began, free, self.check.timing.period_when(is_degraded));
+        }
+    }
+
+    /// A check inside the app's container sees by its process that the app is another one, also while it waits
+    /// for its next run, or rests.
+    async fn watch_process(&self) -> Infallible {
+        let Some(inside) = self.target.inside() else { return std::future::pending().await };
+        loop {
+            if let Ok(process) = inside.process() {
+                self.incarnations.saw(inside.name(), process);
+            }
+            sleep(PROCESS_PERIOD).await;
         }
     }
 

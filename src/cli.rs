@@ -12,6 +12,7 @@ use std::process::ExitCode;
 use crate::config::{Config, ConfigError};
 use crate::log;
 use crate::supervisor::{self, SupervisorError, WORKER};
+use crate::target::enter::{ENTER, enter};
 
 /// The exit status of a wrong configuration or a wrong command.
 const WRONG_USE: u8 = 2;
@@ -55,6 +56,8 @@ enum CliError {
     Ask(#[from] ask::AskError),
     #[error("health-proxy: {0}")]
     Demo(#[from] demo::DemoError),
+    #[error("{0}")]
+    Enter(String),
     #[error("health-proxy: unknown command {0:?}; see health-proxy --help")]
     Usage(String),
 }
@@ -84,6 +87,7 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
         [command, supervisor, ended @ ..] if *command == WORKER => {
             worker::run(configuration()?, supervisor, ended.first().copied())
         }
+        [command, arguments @ ..] if *command == ENTER => Err(CliError::Enter(enter(arguments))),
         ["check"] => once::run(configuration()?),
         ["get", "status", "--json"] | ["get", "--json", "status"] => ask::get_status(true),
         ["get", what] => ask::get(what, false),

@@ -1,10 +1,13 @@
 //! What a check tries: one variant and one file for each kind of target.
 
+pub mod enter;
 mod exec;
 mod file;
 mod grpc;
 mod http;
 mod net;
+pub mod place;
+pub mod process;
 mod tcp;
 mod tls;
 mod unix;
@@ -20,6 +23,7 @@ use exec::Exec;
 use file::FileTarget;
 use grpc::Grpc;
 use http::Http;
+use place::Inside;
 use tcp::Tcp;
 use unix::Unix;
 use url::Scheme;
@@ -34,6 +38,11 @@ pub trait Attempt: Send + Sync {
 
     /// The port of this pod's loopback on which the target has to listen, if it is of that kind.
     fn loopback_port(&self) -> Option<u16> {
+        None
+    }
+
+    /// The container that the target looks or runs in, where that is not the sidecar.
+    fn inside(&self) -> Option<&Inside> {
         None
     }
 
@@ -120,7 +129,7 @@ impl Target {
             Some(("file:", rest)) => FileTarget::parse(rest, given).map(Self::File),
             Some(("grpc://", rest)) => Grpc::parse(Scheme::Http, rest, given).map(grpc),
             Some(("grpcs://", rest)) => Grpc::parse(Scheme::Https, rest, given).map(grpc),
-            Some(("exec:", rest)) => Exec::parse(rest).map(Self::Exec),
+            Some(("exec:", rest)) => Exec::parse(rest, given).map(Self::Exec),
             _ => Err(format!("not a target; accepted: {}", Self::accepted())),
         }
     }
@@ -175,6 +184,16 @@ impl Attempt for Target {
             Self::Tcp(tcp) => tcp.loopback_port(),
             Self::Grpc(grpc) => grpc.loopback_port(),
             Self::Unix(_) | Self::Exec(_) | Self::File(_) => None,
+        }
+    }
+
+    fn inside(&self) -> Option<&Inside> {
+        match self {
+            Self::Http(http) => http.inside(),
+            Self::Unix(unix) => unix.inside(),
+            Self::Exec(exec) => exec.inside(),
+            Self::File(file) => file.inside(),
+            Self::Tcp(_) | Self::Grpc(_) => None,
         }
     }
 }

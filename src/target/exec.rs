@@ -13,7 +13,9 @@ use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
 use super::net::io_reason;
-use super::{Attempt, Stage};
+use super::place::Inside;
+use super::{Attempt, Stage, enter};
+use crate::options::Given;
 use crate::orphans;
 use crate::outcome::Outcome;
 
@@ -25,11 +27,14 @@ const OUTPUT_LIMIT: usize = 10 * 1024;
 pub struct Exec {
     program: String,
     arguments: Vec<String>,
+    /// Where it runs, if that is not here.
+    inside: Option<Inside>,
 }
 
 impl Exec {
     /// Reads what follows `exec:`: words quoted as in a shell, or a JSON list.
-    pub fn parse(rest: &str) -> Result<Self, String> {
+    pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
+        let inside = Inside::parse(given);
         let words: Vec<String> = if rest.trim_start().starts_with('[') {
             serde_json::from_str(rest).map_err(|error| format!("not a JSON list of strings: {error}"))?
         } else {
@@ -40,7 +45,7 @@ impl Exec {
         let program = words.next().filter(|program| !program.is_empty());
         let program =
             program.ok_or("no command; accepted: exec:COMMAND ARG… or exec:[\"COMMAND\",\"ARG\"]")?;
-        let exec = Self { program, arguments: words.collect() };
+        let exec = Self { program, arguments: words.collect(), inside };
         if exec.words().any(|word| word.contains('\0')) {
             return Err("a command cannot hold a NUL character".to_owned());
         }
@@ -55,12 +60,20 @@ impl Exec {
         std::iter::once(&self.program).chain(&self.arguments).map(String::as_str)
     }
 
-    async fn run(&self) -> io::Result<Outcome> {
+    fn command(&self) -> Result<Command, String> {
+        if let Some(inside) = &self.inside {
+            return Ok(enter::command(inside.name(), inside.process()?, self.words()).into());
+        }
+        let mut command = Command::new(&self.program);
+        command.args(&self.arguments);
+        Ok(command)
+    }
+
+    async fn run(&self, mut command: Command) -> io::Result<Outcome> {
         orphans::end_those_of_past_runs();
         let (output, stdout) = io::pipe()?;
         let stderr = stdout.try_clone()?;
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments).stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
+        command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
         let group = match command.spawn() {
             Ok(child) => Group::new(child),
             Err(error) => {
@@ -77,11 +90,18 @@ impl Exec {
 impl Attempt for Exec {
     async fn attempt(&self, _: &Stage) -> Outcome {
         let fault = |error| Outcome::failure(format!("cannot run {:?}: {}", self.program, io_reason(&error)));
-        self.run().await.unwrap_or_else(fault)
+        match self.command() {
+            Ok(command) => self.run(command).await.unwrap_or_else(fault),
+            Err(reason) => Outcome::failure(reason),
+        }
     }
 
     fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
         format!("command timed out: {:?} timed out after {timeout:?}", self.program)
+    }
+
+    fn inside(&self) -> Option<&Inside> {
+        self.inside.as_ref()
     }
 }
 
@@ -173,12 +193,16 @@ impl Output {
 mod tests {
     use super::*;
 
+    fn parse(rest: &str) -> Result<Exec, String> {
+        Exec::parse(rest, &mut Given::new("READINESS_X", []))
+    }
+
     fn words(rest: &str) -> Vec<String> {
-        Exec::parse(rest).unwrap().words().map(str::to_owned).collect()
+        parse(rest).unwrap().words().map(str::to_owned).collect()
     }
 
     async fn outcome(rest: &str) -> Outcome {
-        Exec::parse(rest).unwrap().attempt(&Stage::default()).await
+        parse(rest).unwrap().attempt(&Stage::default()).await
     }
 
     #[test]
@@ -188,13 +212,13 @@ mod tests {
         assert_eq!(words("[\"grep\", \"#x\", \"\"]"), ["grep", "#x", ""]);
         assert_eq!(words("echo $HOME '#x' # as in a shell, a comment"), ["echo", "$HOME", "#x"]);
         for wrong in ["", " ", "'", "\"\"", "[]", "[1]", "[\"a\"", "[\"a\\u0000\"]"] {
-            assert!(Exec::parse(wrong).is_err(), "{wrong}");
+            assert!(parse(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn it_is_shown_as_it_could_be_typed() {
-        assert_eq!(Exec::parse("[\"ls\", \"a b\"]").unwrap().shown(), "exec:ls 'a b'");
+        assert_eq!(parse("[\"ls\", \"a b\"]").unwrap().shown(), "exec:ls 'a b'");
     }
 
     #[tokio::test]
@@ -227,9 +251,9 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_that_is_dropped_takes_its_whole_group_along() {
-        let exec = Exec::parse("sh -c 'sleep 600 & sleep 600'").unwrap();
+        let exec = parse("sh -c 'sleep 600 & sleep 600'").unwrap();
         let mut before = children();
-        let run = tokio::time::timeout(Duration::from_millis(50), exec.run());
+        let run = tokio::time::timeout(Duration::from_millis(50), exec.run(exec.command().unwrap()));
         assert!(run.await.is_err());
         before.sort_unstable();
         for child in children().into_iter().filter(|child| !before.contains(child)) {

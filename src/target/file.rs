@@ -2,7 +2,6 @@
 //! has no port.
 
 use std::fs::{self, Metadata};
-use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -11,6 +10,7 @@ use tokio::sync::Mutex;
 use tokio::task::spawn_blocking;
 
 use super::net::io_reason;
+use super::place::Inside;
 use super::{Attempt, Stage};
 use crate::options::{self, Given};
 use crate::outcome::Outcome;
@@ -18,7 +18,9 @@ use crate::outcome::Outcome;
 /// A file and how old it may be.
 #[derive(Debug)]
 pub struct FileTarget {
-    path: PathBuf,
+    path: Arc<PathBuf>,
+    /// Where it is looked for, if that is not here.
+    inside: Option<Arc<Inside>>,
     max_age: Option<Duration>,
     /// Held while somebody looks: a file system that hangs costs one thread, not one for every run.
     looking: Arc<Mutex<()>>,
@@ -28,18 +30,33 @@ impl FileTarget {
     /// Reads what follows `file:`.
     pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
         let max_age = given.take(options::MAX_AGE_SECONDS, options::seconds(0.01));
+        let inside = Inside::parse(given).map(Arc::new);
         if !rest.starts_with('/') || rest.contains('\0') {
             return Err("accepted: an absolute path, such as file:/var/ready".to_owned());
         }
-        Ok(Self { path: rest.into(), max_age, looking: Arc::default() })
+        Ok(Self { path: Arc::new(rest.into()), inside, max_age, looking: Arc::default() })
     }
 
     pub fn shown(&self) -> String {
         format!("file:{}", self.path.display())
     }
 
-    fn judge(&self, found: io::Result<Metadata>, now: SystemTime) -> Result<(), String> {
-        let file = found.map_err(|error| io_reason(&error))?;
+    /// Looks for the file on a thread of its own, since no file system promises to answer.
+    async fn look(&self) -> Result<Metadata, String> {
+        let looking = self.looking.clone().lock_owned().await;
+        let (path, inside) = (self.path.clone(), self.inside.clone());
+        let look = spawn_blocking(move || {
+            let _looking = looking;
+            let found = match inside {
+                Some(inside) => inside.open(&path)?.metadata(),
+                None => fs::metadata(&*path),
+            };
+            found.map_err(|error| format!("{}: {}", path.display(), io_reason(&error)))
+        });
+        look.await.unwrap_or_else(|error| Err(format!("{}: {error}", self.path.display())))
+    }
+
+    fn judge(&self, file: &Metadata, now: SystemTime) -> Result<(), String> {
         if file.is_dir() {
             return Err("is a directory, not a file".to_owned());
         }
@@ -60,17 +77,18 @@ impl FileTarget {
 
 impl Attempt for FileTarget {
     async fn attempt(&self, _: &Stage) -> Outcome {
-        let (path, looking) = (self.path.clone(), self.looking.clone().lock_owned().await);
-        let found = spawn_blocking(move || {
-            let found = fs::metadata(path);
-            drop(looking);
-            found
-        });
-        let found = found.await.unwrap_or_else(|error| Err(io::Error::other(error)));
-        match self.judge(found, SystemTime::now()) {
+        let file = match self.look().await {
+            Ok(file) => file,
+            Err(reason) => return Outcome::failure(reason),
+        };
+        match self.judge(&file, SystemTime::now()) {
             Ok(()) => Outcome::Success,
             Err(reason) => Outcome::failure(format!("{}: {reason}", self.path.display())),
         }
+    }
+
+    fn inside(&self) -> Option<&Inside> {
+        self.inside.as_deref()
     }
 
     fn timed_out(&self, _: &Stage, timeout: Duration) -> String {

@@ -13,6 +13,7 @@ use hyper::{Method, Request, StatusCode};
 use regex_lite::Regex;
 
 use super::net::{self, BoxStream};
+use super::place::Inside;
 use super::tls::Tls;
 use super::unix::Socket;
 use super::url::{Authority, Scheme, Url, percent_decoded};
@@ -61,7 +62,7 @@ impl Http {
         let http = Self::parse_request(Scheme::Http, &format!("{user}{at}localhost:80{path}"), given)?;
         let socket = percent_decoded(socket).and_then(|bytes| String::from_utf8(bytes).ok());
         let socket = socket.ok_or("the socket's path has a broken %-escape")?;
-        Ok(Self { socket: Some(Socket::parse(&socket)?), ..http })
+        Ok(Self { socket: Some(Socket::parse(&socket, given)?), ..http })
     }
 
     fn parse_request(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
@@ -172,6 +173,10 @@ impl Attempt for Http {
 
     fn loopback_port(&self) -> Option<u16> {
         self.url.authority.loopback_port().filter(|_| self.socket.is_none())
+    }
+
+    fn inside(&self) -> Option<&Inside> {
+        self.socket.as_ref()?.inside.as_ref()
     }
 
     fn certificate_expiry(&self) -> Option<i64> {

@@ -1,0 +1,213 @@
+//! The hidden command that goes into the container of another process and becomes a command there.
+//!
+//! `chroot` changes a whole process, so a process of its own does it: this same binary, started again. The
+//! command runs as the user of that process, and gets no capability that the process itself has not.
+
+use std::ffi::{OsStr, OsString};
+use std::fs::File;
+use std::io::{self, Read};
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::{OsStrExt, OsStringExt};
+use std::os::unix::process::CommandExt;
+use std::process::Command;
+
+use nix::errno::Errno;
+use nix::fcntl::{OFlag, open, openat};
+use nix::sys::prctl::set_no_new_privs;
+use nix::sys::stat::Mode;
+use nix::unistd::{Gid, Uid, chroot, fchdir, geteuid, setgid, setgroups, setuid};
+use rustix::thread::{CapabilityFlags, CapabilitySets, capabilities, set_capabilities};
+
+use super::net::io_reason;
+use super::place::denial;
+use super::process::Process;
+
+/// The hidden command: `enter NAME ID START COMMAND ARG…`.
+pub const ENTER: &str = "enter";
+
+/// Where commands are looked for in a container that does not say (runc's default).
+const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+const NOT_FOR_PEOPLE: &str = "this command is for health-proxy itself";
+
+/// A command that becomes `words` in the container of `process`, called `name`.
+pub fn command<'a>(name: &str, process: Process, words: impl Iterator<Item = &'a str>) -> Command {
+    let mut command = Command::new("/proc/self/exe");
+    let (id, start) = (process.id.to_string(), process.start().to_string());
+    command.args([ENTER, name, id.as_str(), start.as_str()]).args(words).env_clear();
+    command
+}
+
+/// Does it. Where it goes well it does not return.
+///
+/// # Errors
+/// Always: why it cannot be done.
+pub fn enter(arguments: &[&str]) -> String {
+    let [name, id, start, program, arguments @ ..] = arguments else {
+        return NOT_FOR_PEOPLE.to_owned();
+    };
+    let (Ok(id), Ok(start)) = (id.parse(), start.parse()) else { return NOT_FOR_PEOPLE.to_owned() };
+    let environment = match go_in(name, Process::new(id, start)) {
+        Ok(environment) => environment,
+        Err(reason) => return reason,
+    };
+    let mut command = Command::new(program);
+    let error = command.args(arguments).env_clear().envs(environment).exec();
+    format!("cannot start {program:?} in the container of {name:?}: {}", io_reason(&error))
+}
+
+/// Goes into the container, and gives the environment there.
+fn go_in(name: &str, process: Process) -> Result<Vec<(OsString, OsString)>, String> {
+    let denied = |error: Errno| denial(name, process, &error.into());
+    let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    let of_process =
+        open(format!("/proc/{}", process.id).as_str(), directory, Mode::empty()).map_err(denied)?;
+    let root = openat(&of_process, "root", directory, Mode::empty()).map_err(denied)?;
+    let working = openat(&of_process, "cwd", directory, Mode::empty()).map_err(denied)?;
+    let status = read(&of_process, "status").map_err(denied)?;
+    let app = Credentials::read(&String::from_utf8_lossy(&status)).ok_or_else(|| denied(Errno::ESRCH))?;
+    // All of it was of this process only if it is still there.
+    if !process.lives() {
+        return Err(denied(Errno::ESRCH));
+    }
+    let environment = read(&of_process, "environ");
+    fchdir(&root).and_then(|()| chroot(".")).and_then(|()| fchdir(&working)).map_err(|error| match error {
+        Errno::EPERM => format!(
+            "no permission to run commands in the container of {name:?}: add the capability SYS_CHROOT in the \
+             sidecar's securityContext (the sidecar has to run as root for it)"
+        ),
+        other => denied(other),
+    })?;
+    app.take_on().map_err(|error| match error.kind() {
+        io::ErrorKind::PermissionDenied => format!(
+            "no permission to run commands as user {}, as {name:?} does: add the capabilities KILL, SETGID and \
+             SETUID in the sidecar's securityContext",
+            app.user
+        ),
+        _ => format!("cannot run as the user of {name:?}: {}", io_reason(&error)),
+    })?;
+    // Its environment is for its own user's eyes, who we are by now.
+    let environment = environment.or_else(|_| read(&of_process, "environ")).map_err(denied)?;
+    Ok(variables(&environment))
+}
+
+/// Reads a file of `/proc/PID`, whatever our root is by now.
+fn read(of_process: &OwnedFd, name: &str) -> Result<Vec<u8>, Errno> {
+    let file = openat(of_process, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
+    let mut content = Vec::new();
+    File::from(file)
+        .read_to_end(&mut content)
+        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
+    Ok(content)
+}
+
+/// Who a process is.
+#[derive(Debug, PartialEq, Eq)]
+struct Credentials {
+    user: Uid,
+    group: Gid,
+    groups: Vec<Gid>,
+    capabilities: u64,
+}
+
+impl Credentials {
+    /// From `/proc/PID/status`: the effective ones.
+    fn read(status: &str) -> Option<Self> {
+        let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
+        let effective = |name: &str| field(name)?.split_whitespace().nth(1)?.parse().ok();
+        let groups = field("Groups:")?.split_whitespace().map(|id| id.parse().ok().map(Gid::from_raw));
+        Some(Self {
+            user: Uid::from_raw(effective("Uid:")?),
+            group: Gid::from_raw(effective("Gid:")?),
+            groups: groups.collect::<Option<_>>()?,
+            capabilities: u64::from_str_radix(field("CapPrm:")?.trim(), 16).ok()?,
+        })
+    }
+
+    /// Becomes it. A command as another user that we could not kill is not begun, or each that hangs would stay.
+    fn take_on(&self) -> io::Result<()> {
+        if self.user != geteuid() {
+            if !capabilities(None)?.effective.contains(CapabilityFlags::KILL) {
+                return Err(Errno::EPERM.into());
+            }
+            setgroups(&self.groups)?;
+            setgid(self.group)?;
+            setuid(self.user)?;
+        }
+        self.limit_capabilities()
+    }
+
+    /// Keeps of our capabilities those that the process has too, and never the one with which a command could
+    /// leave its root again.
+    fn limit_capabilities(&self) -> io::Result<()> {
+        let own = capabilities(None)?;
+        if own.permitted.is_empty() {
+            return Ok(());
+        }
+        let allowed = CapabilityFlags::from_bits_retain(self.capabilities) - CapabilityFlags::SYS_CHROOT;
+        let kept = own.permitted & allowed;
+        // Or root would be given them all again when it becomes the command (capabilities(7)).
+        set_no_new_privs()?;
+        let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilityFlags::empty() };
+        Ok(set_capabilities(None, sets)?)
+    }
+}
+
+/// The variables in `/proc/PID/environ`. A process may have written over them, so only what looks like one is
+/// taken.
+fn variables(environment: &[u8]) -> Vec<(OsString, OsString)> {
+    let pairs = environment.split(|&byte| byte == 0).filter_map(|pair| {
+        let end = pair.iter().position(|&byte| byte == b'=')?;
+        let (name, value) = (&pair[..end], &pair[end + 1..]);
+        let is_name = !name.is_empty() && name.iter().all(u8::is_ascii_graphic);
+        is_name.then(|| (OsString::from_vec(name.to_vec()), OsString::from_vec(value.to_vec())))
+    });
+    let mut variables: Vec<_> = pairs.collect();
+    if !variables.iter().any(|(name, _)| name == OsStr::from_bytes(b"PATH")) {
+        variables.push(("PATH".into(), DEFAULT_PATH.into()));
+    }
+    variables
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn credentials_are_the_effective_ones() {
+        let status =
+            "Name:\tx\nUid:\t0\t1000\t0\t0\nGid:\t0\t1001\t0\t0\nGroups:\t5 6 \nCapPrm:\t00000000000000ff\n";
+        let expected = Credentials {
+            user: Uid::from_raw(1000),
+            group: Gid::from_raw(1001),
+            groups: vec![Gid::from_raw(5), Gid::from_raw(6)],
+            capabilities: 0xff,
+        };
+        assert_eq!(Credentials::read(status), Some(expected));
+        assert_eq!(Credentials::read(""), None);
+        let own = std::fs::read_to_string("/proc/self/status").unwrap();
+        assert_eq!(Credentials::read(&own).unwrap().user, geteuid());
+    }
+
+    #[test]
+    fn only_variables_are_taken_from_an_environment() {
+        let pairs = |bytes: &[u8]| -> Vec<String> {
+            let text =
+                |(name, value): &(OsString, OsString)| format!("{}={}", name.display(), value.display());
+            variables(bytes).iter().map(text).collect()
+        };
+        assert_eq!(pairs(b"A=1\0PATH=/bin\0B=x=y\0"), ["A=1", "PATH=/bin", "B=x=y"]);
+        let default = format!("PATH={DEFAULT_PATH}");
+        assert_eq!(pairs(b"nginx: master process\0\0=x\0 \0"), [default.as_str()]);
+    }
+
+    #[test]
+    fn it_takes_words_that_it_was_not_meant_for() {
+        let words = |text: &'static str| text.split(' ').collect::<Vec<_>>();
+        for wrong in ["app", "app 1 2", "app x 2 ls", "app 1 x ls"] {
+            assert_eq!(enter(&words(wrong)), NOT_FOR_PEOPLE, "{wrong}");
+        }
+        let own = std::process::id().to_string();
+        assert!(enter(&["app", &own, "1", "ls"]).ends_with("ended just now"));
+    }
+}

@@ -1,0 +1,234 @@
+//! The processes of the pod, as `/proc` shows them where its containers share their process namespace.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+use std::time::Duration;
+
+/// Ticks a second in `/proc`: `USER_HZ`, a constant of the kernel's interface.
+const TICKS: u64 = 100;
+
+/// What the kernel keeps of a name, in bytes (`TASK_COMM_LEN`).
+const NAME_LIMIT: usize = 15;
+
+/// One process: an id is given away again, but not with the same start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// In our process namespace.
+    pub id: i32,
+    /// Clock ticks from the machine's boot.
+    start: u64,
+}
+
+impl Process {
+    /// The process `id`, as long as it started at `start`.
+    pub const fn new(id: i32, start: u64) -> Self {
+        Self { id, start }
+    }
+
+    /// When it started, in clock ticks from the machine's boot.
+    pub const fn start(self) -> u64 {
+        self.start
+    }
+
+    /// Whether it is still there.
+    pub fn lives(self) -> bool {
+        Entry::read(Path::new("/proc"), self.id).is_some_and(|entry| entry.process == self)
+    }
+
+    /// How long it has been there, to a hundredth of a second.
+    pub fn age(self) -> Option<Duration> {
+        let uptime = fs::read_to_string("/proc/uptime").ok()?;
+        let uptime = Duration::from_secs_f64(uptime.split(' ').next()?.parse().ok()?);
+        Some(uptime.saturating_sub(Duration::from_millis(self.start * (1000 / TICKS))))
+    }
+}
+
+/// Finds the process called `name`: the topmost, where it has children of the same name in its container.
+///
+/// # Errors
+/// There is none, or they are in different containers.
+pub fn find(name: &str) -> Result<Process, String> {
+    let proc = Path::new("/proc");
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let table = Table::read(proc);
+    let family = table.family(own);
+    let found = table.topmost(|entry| entry.is_called(proc, name) && !table.descends(entry, family));
+    let container =
+        |entry: &Entry| fs::read_link(proc.join(entry.process.id.to_string()).join("ns/mnt")).ok();
+    let Some(oldest) = found.iter().min_by_key(|entry| (entry.process.start, entry.process.id)) else {
+        return Err(format!("no process named {name:?}: {}", table.why_none(family)));
+    };
+    let is_elsewhere = |entry: &&Entry| container(entry).is_none() || container(entry) != container(oldest);
+    if found.len() > 1 && found.iter().any(is_elsewhere) {
+        let mut ids: Vec<_> = found.iter().map(|entry| entry.process.id).collect();
+        ids.sort_unstable();
+        let ids: Vec<_> = ids.iter().map(ToString::to_string).collect();
+        return Err(format!(
+            "several processes named {name:?} in different containers: {}; give _IN_PROCESS a name that is in \
+             one of them alone",
+            ids.join(", ")
+        ));
+    }
+    Ok(oldest.process)
+}
+
+/// What `/proc/PID/stat` says, as far as it is of use (`proc_pid_stat(5)`).
+#[derive(Debug)]
+struct Entry {
+    process: Process,
+    parent: i32,
+    name: String,
+}
+
+impl Entry {
+    /// `None` for what is no process, or is dead already.
+    fn read(proc: &Path, id: i32) -> Option<Self> {
+        let stat = fs::read(proc.join(id.to_string()).join("stat")).ok()?;
+        let stat = String::from_utf8_lossy(&stat);
+        // A name may hold anything, so its end is the last parenthesis.
+        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
+        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+        let is_alive = !matches!(*fields.first()?, "Z" | "X");
+        let (parent, began) = (fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?);
+        is_alive.then(|| Self { process: Process { id, start: began }, parent, name: name.to_owned() })
+    }
+
+    /// By its own name, which the kernel cuts, or by the base name of its executable.
+    fn is_called(&self, proc: &Path, name: &str) -> bool {
+        let cut = name.as_bytes().get(..NAME_LIMIT).unwrap_or(name.as_bytes());
+        if self.name.as_bytes() == cut {
+            return true;
+        }
+        let executable = fs::read_link(proc.join(self.process.id.to_string()).join("exe"));
+        let base = executable.ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
+        base.is_some_and(|base| base.trim_end_matches(" (deleted)") == name)
+    }
+}
+
+/// All processes, by id.
+struct Table(BTreeMap<i32, Entry>);
+
+impl Table {
+    fn read(proc: &Path) -> Self {
+        let ids = fs::read_dir(proc).into_iter().flatten().flatten();
+        let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
+        Self(ids.filter_map(|id| Some((id, Entry::read(proc, id)?))).collect())
+    }
+
+    /// The head of our own: the supervisor above this process, or this process itself.
+    fn family(&self, own: i32) -> i32 {
+        let parent = self.0.get(&own).and_then(|entry| Some((entry, self.0.get(&entry.parent)?)));
+        parent.filter(|(own, parent)| own.name == parent.name).map_or(own, |(_, parent)| parent.process.id)
+    }
+
+    /// Whether `entry` is `ancestor` or comes from it: what our own commands start is never the app.
+    fn descends(&self, entry: &Entry, ancestor: i32) -> bool {
+        entry.process.id == ancestor || self.ancestors(entry).any(|other| other.process.id == ancestor)
+    }
+
+    fn ancestors<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a Entry> {
+        // The bound is for a table that was read while ids were given away again.
+        let parent = |entry: &&'a Entry| self.0.get(&entry.parent);
+        std::iter::successors(parent(&entry), parent).take(self.0.len())
+    }
+
+    /// Those that are wanted and have no ancestor that is.
+    fn topmost(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<&Entry> {
+        let wanted: BTreeMap<i32, &Entry> =
+            self.0.iter().filter(|(_, entry)| is_wanted(entry)).map(|(&id, entry)| (id, entry)).collect();
+        let is_top =
+            |entry: &&Entry| !self.ancestors(entry).any(|ancestor| wanted.contains_key(&ancestor.process.id));
+        wanted.values().copied().filter(is_top).collect()
+    }
+
+    fn why_none(&self, family: i32) -> &'static str {
+        if self.0.values().all(|entry| self.descends(entry, family)) {
+            "the sidecar sees its own processes alone; set shareProcessNamespace: true in the pod's spec"
+        } else {
+            "it has ended, or has not started yet"
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A `/proc` of processes (id, parent, name).
+    fn table(processes: &[(i32, i32, &str)]) -> Table {
+        let entry = |&(id, parent, name): &(i32, i32, &str)| {
+            (id, Entry { process: Process { id, start: 0 }, parent, name: name.to_owned() })
+        };
+        Table(processes.iter().map(entry).collect())
+    }
+
+    fn topmost(table: &Table, name: &str) -> Vec<i32> {
+        let family = table.family(21);
+        let proc = Path::new("/nonexistent");
+        let found = table.topmost(|entry| entry.is_called(proc, name) && !table.descends(entry, family));
+        found.iter().map(|entry| entry.process.id).collect()
+    }
+
+    #[test]
+    fn the_topmost_of_a_name_that_is_not_ours() {
+        let pod = table(&[
+            (1, 0, "pause"),
+            (7, 0, "nginx"),
+            (8, 7, "nginx"),
+            (9, 7, "nginx"),
+            (20, 0, "health-proxy"),
+            (21, 20, "health-proxy"),
+            (22, 21, "sh"),
+            (23, 20, "sh"),
+            (30, 0, "sh"),
+            (31, 30, "python3"),
+            (32, 31, "sh"),
+        ]);
+        assert_eq!(topmost(&pod, "nginx"), [7]);
+        assert_eq!(topmost(&pod, "sh"), [30]);
+        assert_eq!(topmost(&pod, "python3"), [31]);
+        assert!(topmost(&pod, "health-proxy").is_empty());
+        assert!(pod.why_none(20).starts_with("it has ended"));
+        let alone = table(&[(20, 0, "health-proxy"), (21, 20, "health-proxy"), (22, 21, "sh")]);
+        assert!(alone.why_none(20).contains("shareProcessNamespace"));
+    }
+
+    #[test]
+    fn a_long_name_is_known_by_what_the_kernel_keeps_of_it() {
+        let pod = table(&[(7, 0, "a-very-long-nam"), (21, 0, "x")]);
+        assert_eq!(topmost(&pod, "a-very-long-name-indeed"), [7]);
+        assert_eq!(topmost(&pod, "a-very-long"), [0; 0]);
+    }
+
+    #[test]
+    fn a_table_in_a_circle_ends() {
+        let odd = table(&[(1, 2, "a"), (2, 1, "b"), (21, 0, "x")]);
+        assert_eq!(topmost(&odd, "a"), [0; 0]);
+        assert_eq!(topmost(&odd, "c"), [0; 0]);
+    }
+
+    #[test]
+    fn a_process_is_read_whatever_it_is_called() {
+        let directory = std::env::temp_dir().join(format!("health-proxy-proc-{}", std::process::id()));
+        fs::create_dir_all(directory.join("7")).unwrap();
+        let numbers = (5..=22).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
+        let stat = |name: &str, state: &str| format!("7 ({name}) {state} 3 {numbers}\n");
+        fs::write(directory.join("7/stat"), stat("a) R (b c", "S")).unwrap();
+        let entry = Entry::read(&directory, 7).unwrap();
+        assert_eq!((entry.name.as_str(), entry.parent, entry.process.start), ("a) R (b c", 3, 22));
+        fs::write(directory.join("7/stat"), stat("dead", "Z")).unwrap();
+        assert!(Entry::read(&directory, 7).is_none());
+        fs::write(directory.join("7/stat"), "7 (").unwrap();
+        assert!(Entry::read(&directory, 7).is_none());
+        fs::remove_dir_all(directory).unwrap();
+    }
+
+    #[test]
+    fn this_process_lives_and_ages() {
+        let own = Entry::read(Path::new("/proc"), i32::try_from(std::process::id()).unwrap()).unwrap();
+        assert!(own.process.lives());
+        assert!(!Process::new(own.process.id, own.process.start + 1).lives());
+        assert!(own.process.age().unwrap() < Duration::from_secs(3600));
+    }
+}
