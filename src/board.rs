@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::check::Check;
-use crate::incarnation::{Incarnation, Incarnations};
+use crate::incarnation::{Incarnation, Incarnations, Pace};
 use crate::probe::Probe;
 use crate::status::Status;
 use crate::verdict::{self, BUILT_IN, Finding, Moment, Verdict};
@@ -30,6 +30,7 @@ pub struct Entry {
 pub struct Board {
     entries: Vec<Entry>,
     incarnations: Incarnations,
+    pace: Pace,
     told_started: AtomicU64,
     is_draining: AtomicBool,
     is_shutting_down: AtomicBool,
@@ -52,6 +53,7 @@ impl Board {
         Self {
             entries,
             incarnations,
+            pace: Pace::full(),
             told_started: told.into(),
             is_draining: AtomicBool::new(false),
             is_shutting_down: AtomicBool::new(false),
@@ -179,10 +181,8 @@ impl Board {
     /// It asks until it has been told so, and again only after it has restarted the main container
     /// (`pkg/kubelet/prober/worker.go`): so another question begins a new incarnation.
     pub fn kubelet_asks_startup(&self, name: Option<&str>) {
-        if self
-            .told_started(name)
-            .is_some_and(|told| told.load(Ordering::Relaxed) == self.incarnation().number)
-        {
+        let told = self.told_started(name).map(|told| told.load(Ordering::Relaxed));
+        if told == Some(self.incarnation().number) && self.pace.allows_another() {
             self.incarnations.begin("the kubelet asks again whether the app has started");
         }
     }

@@ -1,10 +1,14 @@
 //! The lives of the main container, one after another.
 
+mod pace;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::sync::watch;
 use tokio::time::Instant;
+
+pub use pace::Pace;
 
 use crate::target::process::Process;
 

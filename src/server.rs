@@ -5,6 +5,7 @@
 
 mod answer;
 pub mod document;
+mod large;
 mod routes;
 mod seats;
 
@@ -42,6 +43,10 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest request head, in bytes, and the size of a connection's buffers.
 const HEAD_LIMIT: usize = 8 * 1024;
+
+/// After which a connection is asked to end; a client that goes on opens another. It bounds what a slow
+/// reader can hold.
+const LIFETIME: Duration = Duration::from_secs(30);
 
 /// How long requests in flight may take once the server ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
@@ -101,9 +106,9 @@ async fn connection(
     tokio::pin!(connection);
     let result = tokio::select! {
         result = &mut connection => result,
-        () = async { drop(closing.wait_for(|closing| *closing).await) } => {
+        () = async { drop(timeout(LIFETIME, closing.wait_for(|closing| *closing)).await) } => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            timeout(HEADER_TIMEOUT, connection).await.unwrap_or(Ok(()))
         }
     };
     if let Err(error) = result {

@@ -16,9 +16,6 @@ use crate::orphans;
 use crate::parent;
 use crate::signal::Termination;
 
-/// At most so many threads wait for name servers or disks that do not answer.
-const BLOCKING_THREADS: usize = 16;
-
 /// `supervisor` is the id of the process that started this one; `ended` says how the worker before this one
 /// ended, if there was one.
 pub(super) fn run(config: Config, supervisor: &str, ended: Option<&str>) -> Result<ExitCode, CliError> {
@@ -30,10 +27,7 @@ pub(super) fn run(config: Config, supervisor: &str, ended: Option<&str>) -> Resu
         None => !io::IsTerminal::is_terminal(&io::stdout()),
     };
     let log = log::start(config.settings.log.clone(), as_json)?;
-    let runtime = tokio::runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(BLOCKING_THREADS)
-        .build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let result = runtime.block_on(work(config, listener, ended));
     // A look-up without an answer must not hold up the end.
     runtime.shutdown_background();

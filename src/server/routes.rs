@@ -11,11 +11,11 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 
 use super::answer::{self, Query, WITHHELD};
-use super::{Site, document};
+use super::{Site, document, large};
 use crate::page;
 use crate::probe::Probe;
 use crate::verdict::Finding;
@@ -52,8 +52,8 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/", get(status_page))
         .route("/-/healthy", get(healthy))
         .route("/drain", post(drain))
-        .route("/metrics", get(metrics))
-        .route("/status", get(status));
+        .route("/metrics", get(metrics).layer(from_fn(large::one_of_few)))
+        .route("/status", get(status).layer(from_fn(large::one_of_few)));
     for probe in Probe::ALL {
         router = router
             .route(&format!("/{}", probe.path()), whole(probe))

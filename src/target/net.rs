@@ -1,10 +1,14 @@
 //! Connections for the targets that need one.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
 
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
+use tokio::task::spawn_blocking;
 use tokio_rustls::rustls;
 
 use super::tls;
@@ -23,10 +27,13 @@ pub type BoxStream = Box<dyn Stream>;
 /// Where `localhost` is (RFC 6761, section 6.3): known without asking a resolver or `/etc/hosts`.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
+/// How many names are looked up at a time. One that gets no answer holds its thread for longer than its run.
+static LOOK_UPS: Semaphore = Semaphore::const_new(8);
+
 /// Opens a connection to the first address of `host` that accepts one; an empty host is `localhost`.
 ///
 /// # Errors
-/// The reason of the last address that was tried.
+/// The reason of the first address: `::1` is tried after `127.0.0.1`, and says less where there is no IPv6.
 pub async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     if is_localhost(host) {
         return connect_any(LOOPBACK.map(|ip| SocketAddr::new(ip, port))).await;
@@ -34,10 +41,20 @@ pub async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
     if let Ok(ip) = host.parse::<IpAddr>() {
         return connect_any([SocketAddr::new(ip, port)]).await;
     }
-    match tokio::net::lookup_host((host, port)).await {
+    match look_up(host.to_owned(), port).await {
         Ok(addresses) => connect_any(addresses).await,
         Err(error) => Err(format!("lookup {host}: {}", io_reason(&error))),
     }
+}
+
+/// Asks the resolver. A run that gives up leaves its look-up behind, so that it keeps its place until its end.
+async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
+    let place = LOOK_UPS.acquire().await.map_err(io::Error::other)?;
+    let look_up = move || {
+        let _place = place;
+        (host.as_str(), port).to_socket_addrs().map(Iterator::collect)
+    };
+    spawn_blocking(look_up).await?
 }
 
 /// Whether `host` means this pod's loopback by name.
@@ -46,14 +63,62 @@ pub fn is_localhost(host: &str) -> bool {
 }
 
 async fn connect_any(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<TcpStream, String> {
-    let mut reason = "no address".to_owned();
+    let mut reason = None;
     for address in addresses {
         match TcpStream::connect(address).await {
             Ok(stream) => return Ok(stream),
-            Err(error) => reason = io_reason(&error),
+            Err(error) => drop(reason.get_or_insert_with(|| io_reason(&error))),
         }
     }
-    Err(reason)
+    Err(reason.unwrap_or_else(|| "no address".to_owned()))
+}
+
+/// How much of a connection is read, in bytes: a peer that floods must not cost other checks their time.
+const READ_LIMIT: usize = 128 * 1024;
+
+/// A connection of which no more than [`READ_LIMIT`] is read.
+pub struct Limited {
+    stream: BoxStream,
+    left: usize,
+}
+
+impl Limited {
+    pub const fn new(stream: BoxStream) -> Self {
+        Self { stream, left: READ_LIMIT }
+    }
+}
+
+impl AsyncRead for Limited {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = buffer.filled().len() - before;
+        let left = self.left.checked_sub(read);
+        self.left = left.ok_or_else(|| io::Error::other(format!("no end within {READ_LIMIT} bytes")))?;
+        Poll::Ready(Ok(()))
+    }
+}
+
+impl AsyncWrite for Limited {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
 }
 
 /// An I/O error in the words of `strerror`, in lower case, without Rust's `(os error 111)`; or what TLS says.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use regex_lite::Regex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
+use tokio::time::sleep;
 
 use super::url::Authority;
 use super::{Attempt, Stage, net};
@@ -12,6 +13,9 @@ use crate::outcome::Outcome;
 
 /// How much of an answer is looked at, in bytes.
 const ANSWER_LIMIT: usize = 10 * 1024;
+
+/// How long to gather more of an answer that does not match yet, for each of its bytes.
+const PAUSE_PER_BYTE: Duration = Duration::from_micros(1);
 
 /// A TCP port (kubelet: `pkg/probe/tcp/tcp.go`).
 #[derive(Debug)]
@@ -78,7 +82,8 @@ impl Dialogue {
             let room = ANSWER_LIMIT - answer.len();
             match (&mut stream).take(room as u64).read_buf(&mut answer).await {
                 Ok(0) => return Outcome::failure(mismatch(&answer)),
-                Ok(_) => {}
+                // A peer that sends byte by byte must not have the whole answer searched for each of them.
+                Ok(_) => sleep(PAUSE_PER_BYTE * u32::try_from(answer.len()).unwrap_or(u32::MAX)).await,
                 Err(error) => {
                     return Outcome::failure(format!("reading failed: {}", net::io_reason(&error)));
                 }

@@ -10,7 +10,7 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::response;
 
 use super::message::Answer;
-use crate::target::net::{BoxStream, io_reason};
+use crate::target::net::{BoxStream, Limited, io_reason};
 use crate::target::url::percent_decoded;
 
 /// The largest header list that is taken, in bytes.
@@ -39,7 +39,8 @@ pub(super) type Reply = Result<Result<u64, Refusal>, String>;
 pub(super) async fn call(stream: BoxStream, head: Request<()>, message: Bytes) -> Reply {
     let mut client = Builder::new();
     client.enable_push(false).max_header_list_size(HEADER_LIMIT);
-    let (sender, connection) = client.handshake(stream).await.map_err(|error| reason(&error))?;
+    let (sender, connection) =
+        client.handshake(Limited::new(stream)).await.map_err(|error| reason(&error))?;
     let mut reply = pin!(ask(sender, head, message));
     let result = tokio::select! {
         biased;

@@ -10,10 +10,13 @@ use hyper::client::conn::http1;
 use hyper::http::response;
 use hyper_util::rt::TokioIo;
 
-use crate::target::net::{BoxStream, io_reason};
+use crate::target::net::{BoxStream, Limited, io_reason};
 
 /// How much of a body is read, in bytes; the rest is ignored (`pkg/probe/http/http.go`, `maxRespBodyLength`).
 const BODY_LIMIT: usize = 10 * 1024;
+
+/// In how many pieces, since each costs its time: a body of single bytes is not for probes.
+const PIECES_LIMIT: usize = 1024;
 
 /// Our requests have none.
 pub(super) type NoBody = Empty<Bytes>;
@@ -29,7 +32,7 @@ pub(super) async fn exchange(stream: BoxStream, request: Request<NoBody>) -> Res
     let mut client = http1::Builder::new();
     client.allow_obsolete_multiline_headers_in_responses(true);
     let (mut sender, connection) =
-        client.handshake(TokioIo::new(stream)).await.map_err(|error| reason(&error))?;
+        client.handshake(TokioIo::new(Limited::new(stream))).await.map_err(|error| reason(&error))?;
     let mut answer = pin!(async {
         let (head, body) = sender.send_request(request).await?.into_parts();
         Ok(Answer { head, body: beginning(body).await? })
@@ -45,10 +48,13 @@ pub(super) async fn exchange(stream: BoxStream, request: Request<NoBody>) -> Res
 
 async fn beginning(mut body: Incoming) -> Result<Vec<u8>, hyper::Error> {
     let mut bytes = Vec::new();
-    while bytes.len() < BODY_LIMIT {
+    for _ in 0..PIECES_LIMIT {
         let Some(frame) = body.frame().await.transpose()? else { break };
         if let Some(data) = frame.data_ref() {
             bytes.extend_from_slice(&data[..data.len().min(BODY_LIMIT - bytes.len())]);
+        }
+        if bytes.len() == BODY_LIMIT {
+            break;
         }
     }
     Ok(bytes)
