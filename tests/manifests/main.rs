@@ -171,3 +171,19 @@ fn no_probe_depends_on_a_port_name_or_an_address_family() {
         }
     }
 }
+
+#[test]
+fn manifests_and_image_are_of_this_version() {
+    let version = env!("CARGO_PKG_VERSION");
+    for name in EXAMPLES {
+        for container in containers(&pod_of_example(name)) {
+            let image = container.image.as_deref().expect("an image");
+            let tag = image.split_once(':').map(|(_, tag)| tag);
+            let tag = tag.and_then(|tag| tag.strip_suffix("-tools").or(Some(tag)));
+            assert_eq!(tag, Some(version), "{name}: {image}");
+        }
+    }
+    let dockerfile = std::fs::read_to_string(repository("Dockerfile")).expect("the Dockerfile");
+    let versions: Vec<_> = dockerfile.lines().filter(|line| line.starts_with("ARG VERSION=")).collect();
+    assert_eq!(versions, [format!("ARG VERSION={version}"); 2]);
+}
