@@ -29,14 +29,13 @@ const card = about => {
   const path = node.querySelector('.path');
   path.href = `${about.path}?verbose`;
   cards.set(about.probe, node);
-  return node;
 };
 const showVerdict = about => {
   const node = cards.get(about.probe);
   const part = doc.probes.find(({ probe }) => probe === about.probe);
   const isLost = lostAt !== null;
-  const isWaiting = about.probe === 'startup' && !doc.checks.some(({ state, probe, last }) =>
-    last && state === 'unhealthy' && (probe === 'startup' || probe === 'liveness'));
+  // An app that starts is no alarm before its startup checks have used up their failures.
+  const isWaiting = about.probe === 'startup' && doc.probes.find(({ probe }) => probe === 'liveness').passes;
   kind(node, isLost ? 'lost' : part.passes ? 'ok' : isWaiting ? 'wait' : 'bad');
   const word = part.passes ? about.yes : about.no;
   text(node.querySelector('.word'), isLost ? `${about.title} unknown` : word);
@@ -59,9 +58,9 @@ const telling = (probe, reasons) => {
 const showReasons = (list, probe, reasons) => {
   const shown = reasons.slice(0, 2);
   const wanted = shown.map(({ check, said, reason }) => [check ?? '', said ?? reason]);
-  const key = JSON.stringify(wanted);
-  if (list.dataset.key === key) return;
-  list.dataset.key = key;
+  const drawn = JSON.stringify(wanted);
+  if (list.drawn === drawn) return;
+  list.drawn = drawn;
   list.replaceChildren(...wanted.map(([name, reason]) => {
     const item = document.createElement('li'), words = document.createElement('span');
     const about = owner(probe, name);
@@ -127,8 +126,8 @@ const showRow = (row, check) => {
   text(part.streak[0], count);
   text(part.streak[1], decides);
   text(part.next[0], nextWords(check));
-  text(part.next[1], `every ${span(check.streak.passing || !check.last ? check.timing.period_seconds
-    : check.timing.unhealthy_period_seconds)}`);
+  const { period_seconds: period, unhealthy_period_seconds: unhealthy } = check.timing;
+  text(part.next[1], check.phase === 'resting' ? '' : `every ${span(check.streak.passing || !check.last ? period : unhealthy)}`);
   showStrip(row);
   if (!part.panel.hidden) showPanel(row);
 };
@@ -276,8 +275,8 @@ const showAll = () => {
     showIcon(icon);
     // Announced only when a verdict is another one, not with each new reason.
     const verdicts = `${isLost}${live}${ready}${started}`;
-    if ($('said').dataset.key !== verdicts) {
-      $('said').dataset.key = verdicts;
+    if ($('said').verdicts !== verdicts) {
+      $('said').verdicts = verdicts;
       text($('said'), isLost ? 'Connection lost.' : said.join(' '));
     }
   }
@@ -319,7 +318,7 @@ const filter = () => {
 };
 /** A link to a check shows it, open, whatever is filtered. */
 const follow = () => {
-  const row = rows.get(decodeURIComponent(location.hash.slice(1)));
+  const row = rows.get(location.hash.slice(1));
   if (!row) return;
   if (row.node.hidden || row.node.closest('section').hidden) {
     $('words').value = '';

@@ -69,7 +69,7 @@ const reasonWords = check => {
 /** Whether somebody should look at it. */
 const fails = check => check.reason !== null || mood(check) === 'bad' || mood(check) === 'warn';
 /** What stands in the place of reasons while a probe passes. */
-const passing = ({ probe, title }) => {
+const passing = ({ probe }) => {
   const own = doc.checks.filter(check => check.probe === probe);
   if (!own.length) {
     return probe !== 'startup' ? `No ${probe} check is configured.`

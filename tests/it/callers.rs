@@ -55,6 +55,24 @@ fn answers_have_the_form_of_the_apiserver() {
 }
 
 #[test]
+fn the_page_brings_its_policy() {
+    let (_app, sidecar) = sidecar();
+    for (method, is_whole) in [("GET", true), ("HEAD", false)] {
+        let page = sidecar.request(method, "/", "");
+        assert_eq!((page.status, page.body.contains("<!doctype html>")), (200, is_whole), "{method}");
+        for header in [
+            "content-type: text/html; charset=utf-8",
+            "content-security-policy: default-src 'none'; style-src 'sha256-",
+            "referrer-policy: no-referrer",
+            "x-content-type-options: nosniff",
+            "cache-control: no-store",
+        ] {
+            assert!(page.head.contains(header), "{method}: {header} in {}", page.head);
+        }
+    }
+}
+
+#[test]
 fn only_get_and_head_and_only_known_paths() {
     let (_app, sidecar) = sidecar();
     let posted = sidecar.request("POST", "/livez", "Content-Length: 0\r\n");

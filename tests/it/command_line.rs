@@ -49,6 +49,24 @@ fn get_prints_the_answer_and_fails_unless_it_is_200() {
 }
 
 #[test]
+fn get_status_tells_why_a_pod_is_not_ready() {
+    let failing = "exec:sh -c 'printf \"\\033[2Jbroken\"; exit 1'";
+    let sidecar = Sidecar::start(&[("READINESS_RUN", failing), ("READINESS_FAILURE_THRESHOLD", "1")]);
+    sidecar.wait_for_log("Readiness probe failed");
+    let address = sidecar.address.to_string();
+    let get = |arguments: &[&str]| run(arguments, &[("HEALTH_PROXY_LISTEN", &address)]);
+    let (code, table, errors) = get(&["get", "status"]);
+    assert_eq!((code, errors.as_str()), (Some(0), ""));
+    assert!(table.contains("\n  run: \\u{1b}[2Jbroken\n"), "{table}");
+    assert!(!table.contains('\u{1b}'), "no colour in a pipe: {table}");
+    let (code, json, _) = get(&["get", "status", "--json"]);
+    let document: serde_json::Value = serde_json::from_str(&json).unwrap();
+    assert_eq!((code, &document["checks"][0]["state"]), (Some(0), &"unhealthy".into()));
+    assert_eq!(get(&["get", "--json", "status"]).0, Some(0));
+    assert_eq!(get(&["get", "livez", "--json"]).0, Some(2));
+}
+
+#[test]
 fn get_says_when_nobody_answers() {
     let (code, _, error) = run(&["get", "livez"], &[("HEALTH_PROXY_LISTEN", "127.0.0.1:1")]);
     assert_eq!(code, Some(1));
