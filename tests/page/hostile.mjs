@@ -48,8 +48,19 @@ test('the table keeps hostile output off the terminal', async () => {
   const document = await sidecar.run('get', 'status', '--json');
   equal(JSON.parse(document).checks.length, 2);
   for (const text of [table, document]) {
-    // eslint-disable-next-line no-control-regex
     equal(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f\u202e]/.exec(text)?.[0] ?? null, null, 'a control character');
+  }
+});
+
+test('the table has colour on a terminal alone', async () => {
+  const sidecar = await sidecarWith({});
+  await unhealthy(sidecar);
+  const RED = '\u001b[1;31mNOT READY\u001b[0m for ';
+  const coloured = await sidecar.runOnTerminal({}, 'get', 'status');
+  assert(coloured.includes(RED), JSON.stringify(coloured.slice(0, 200)));
+  for (const env of [{ NO_COLOR: '1' }, { TERM: 'dumb' }]) {
+    const plain = await sidecar.runOnTerminal(env, 'get', 'status');
+    assert(plain.includes('NOT READY for ') && !plain.includes('\u001b'), JSON.stringify([env, plain.slice(0, 200)]));
   }
 });
 

@@ -78,10 +78,19 @@ export class Sidecar {
     process.kill(Number(children.trim().split(' ')[0]), 'SIGKILL');
   }
 
-  /** Runs the command line against it. */
-  async run(...words) {
-    const env = { PATH: process.env.PATH, HEALTH_PROXY_LISTEN: `127.0.0.1:${this.port}` };
-    const child = spawn(BINARY, words, { env, stdio: ['ignore', 'pipe', 'inherit'] });
+  /** Runs the command line against it, and gives what it prints. */
+  run(...words) {
+    return this.#print(BINARY, words, {});
+  }
+
+  /** The same on a terminal (`script` is a part of every Debian). */
+  runOnTerminal(env, ...words) {
+    return this.#print('script', ['-qec', [BINARY, ...words].join(' '), '/dev/null'], { TERM: 'xterm', ...env });
+  }
+
+  async #print(program, words, more) {
+    const env = { PATH: process.env.PATH, HEALTH_PROXY_LISTEN: `127.0.0.1:${this.port}`, ...more };
+    const child = spawn(program, words, { env, stdio: ['ignore', 'pipe', 'inherit'] });
     let output = '';
     child.stdout.setEncoding('utf8').on('data', part => { output += part; });
     await once(child, 'close');

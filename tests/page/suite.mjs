@@ -1,7 +1,7 @@
 // Cases one after another, and what the test run needs to know of them at the end.
 
 const cases = [];
-const leftovers = [];
+const leftovers = [], atTheEnd = [];
 
 /** Adds a case. */
 export const test = (name, body) => cases.push({ name, body });
@@ -9,6 +9,12 @@ export const test = (name, body) => cases.push({ name, body });
 /** Ends `thing` after the case, whatever becomes of it. */
 export const keep = (thing, end) => {
   leftovers.push(() => end(thing));
+  return thing;
+};
+
+/** Ends `thing` after the last case. */
+export const keepForAll = (thing, end) => {
+  atTheEnd.push(() => end(thing));
   return thing;
 };
 
@@ -32,6 +38,10 @@ export const until = async (about, probe, seconds = 10) => {
   }
 };
 
+const endAll = async things => {
+  for (const end of things.splice(0).reverse()) await end();
+};
+
 /** Runs the cases whose name holds `only`; gives how many failed. */
 export const run = async only => {
   let passed = 0, failed = 0;
@@ -45,8 +55,9 @@ export const run = async only => {
       failed += 1;
       console.log(`FAILED  ${name}\n${error.stack}`);
     }
-    for (const end of leftovers.splice(0).reverse()) await end();
+    await endAll(leftovers);
   }
+  await endAll(atTheEnd);
   console.log(`${passed} passed, ${failed} failed`);
   return passed === 0 ? 1 : failed;
 };
