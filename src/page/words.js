@@ -66,8 +66,8 @@ const reasonWords = check => {
   if (check.last) lines.push(`${check.last.result === 'success' ? 'passed' : 'failed'} in ${span(check.last.seconds)}`);
   return lines.join(' · ');
 };
-/** Whether somebody should look at it. */
-const fails = check => check.reason !== null || mood(check) === 'bad' || mood(check) === 'warn';
+/** Whether somebody should look at it: what waits for startup is not to blame. */
+const fails = check => check.phase !== 'waiting' && (check.reason !== null || ['bad', 'warn'].includes(mood(check)));
 /** What stands in the place of reasons while a probe passes. */
 const passing = ({ probe }) => {
   const own = doc.checks.filter(check => check.probe === probe);

@@ -50,6 +50,8 @@ test('both colour schemes, wide and narrow, are accessible', async () => {
     await row(page, 'readiness/db').locator('.strip').focus();
     await accessible(page, `${name}, with details and a tip`);
     await fits(page);
+    await page.setViewportSize({ width: 320, height: 700 });
+    await fits(page);
     nothingToComplain(page);
     await page.close();
   }

@@ -125,6 +125,10 @@ test('checks that wait for startup say so', async () => {
   const page = await open(sidecar.url);
   await says(page, 'startup', 'Not started');
   await until('the check waits', async () => (await row(page, 'readiness/db').innerText()).includes('after startup'));
+  const { reasons } = await verdict(page, 'readiness');
+  equal(reasons[0], 'startupweb: HTTP probe failed with statuscode: 503', 'what is known comes first');
+  equal(await page.locator('.reasons a').first().getAttribute('href'), '#startup/web', 'and leads to its check');
+  equal(await page.locator('#count').innerText(), '1 of 4 failing', 'what waits is not to blame');
   assert((await row(page, 'readiness/db').locator('.state').innerText()).includes('Waiting'), 'its state');
   equal(await word(page, 'liveness'), 'Live');
 });
