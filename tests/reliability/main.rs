@@ -4,11 +4,18 @@
 //! the end is one table. `main.rs [--long] [CASE…]`
 
 #![allow(clippy::unwrap_used, missing_docs, reason = "a test, though none of the harness")]
+#![allow(
+    clippy::disallowed_methods,
+    reason = "hostility takes its time: minutes of it are what is asked for"
+)]
 
+mod callers;
 mod commands;
+mod hostile;
 mod process;
 mod sidecar;
 mod table;
+mod targets;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::process::ExitCode;
@@ -31,7 +38,14 @@ impl Scale {
 
 type Case = (&'static str, fn(&Scale) -> Tally);
 
-const CASES: &[Case] = &[("commands", commands::run)];
+const CASES: &[Case] = &[
+    ("commands", commands::run),
+    ("targets", targets::run),
+    ("callers-flood", callers::flood),
+    ("callers-garbage", callers::garbage),
+    ("callers-slow-readers", callers::slow_readers),
+    ("callers-forged-kubelet", callers::forged_kubelet),
+];
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
