@@ -65,9 +65,10 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: impl Future
             biased;
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => seats.take(|seat| {
-                    connection(stream, peer, router.clone(), seat, closing.subscribe())
-                }),
+                Ok((stream, peer)) => {
+                    let closing = closing.subscribe();
+                    seats.take(|seat| connection(stream, peer, router.clone(), seat, closing)).await;
+                }
                 Err(error) => pause(&error, &mut seats).await,
             },
         }

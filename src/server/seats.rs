@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use nix::sys::resource::{Resource, getrlimit};
-use tokio::task::{AbortHandle, Id, JoinSet};
+use tokio::task::{AbortHandle, Id, JoinSet, yield_now};
 
 /// How many connections there can be at a time; each costs some ten KiB.
 const MOST: u64 = 256;
 
 /// The part of the descriptors that connections may take: the rest is for checks.
-const SHARE_OF_DESCRIPTORS: u64 = 2;
+const SHARE_OF_DESCRIPTORS: u64 = 4;
 
 /// When a connection last began a request, counted in events instead of time.
 #[derive(Debug)]
@@ -49,7 +49,7 @@ impl Seats {
     }
 
     /// Starts a connection, if need be in place of the one that has been silent for the longest time.
-    pub(super) fn take<F>(&mut self, connection: impl FnOnce(Arc<Seat>) -> F)
+    pub(super) async fn take<F>(&mut self, connection: impl FnOnce(Arc<Seat>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -59,6 +59,8 @@ impl Seats {
         }
         if self.taken.len() >= self.most {
             self.free_oldest();
+            // Its descriptor is free once its task has been looked at, so not before this one steps back.
+            yield_now().await;
         }
         let seat = Arc::new(Seat { touched: AtomicU64::new(0), clock: Arc::clone(&self.clock) });
         seat.touch();
