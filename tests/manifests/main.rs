@@ -185,5 +185,5 @@ fn manifests_and_image_are_of_this_version() {
     }
     let dockerfile = std::fs::read_to_string(repository("Dockerfile")).expect("the Dockerfile");
     let versions: Vec<_> = dockerfile.lines().filter(|line| line.starts_with("ARG VERSION=")).collect();
-    assert_eq!(versions, [format!("ARG VERSION={version}"); 2]);
+    assert_eq!(versions, vec![format!("ARG VERSION={version}"); 2]);
 }
