@@ -2,7 +2,7 @@
 
 use std::process::{Command, Output};
 
-use crate::{example, find};
+use crate::{EXAMPLES, example, find};
 
 fn check_with(variables: impl IntoIterator<Item = (String, String)>) -> Output {
     Command::new(env!("CARGO_BIN_EXE_health-proxy"))
@@ -25,7 +25,7 @@ fn variables_of(name: &str) -> Vec<(String, String)> {
 
 #[test]
 fn the_variables_of_the_examples_are_accepted() {
-    for name in ["kubia-err400", "kubia-readiness", "multi-container", "plain-sidecar"] {
+    for name in EXAMPLES {
         let output = check_with(variables_of(name));
         let errors = String::from_utf8_lossy(&output.stderr);
         assert_ne!(output.status.code(), Some(2), "{name}: {errors}");

@@ -17,6 +17,7 @@ mod scenarios {
     mod classics;
     mod deletion;
     mod image;
+    mod in_app;
     mod refusal;
     mod restart;
     mod rollout;

@@ -5,9 +5,9 @@ use crate::pod::Pod;
 
 fn drains_in_peace(name: &str, manifest: &Manifest) -> Vec<String> {
     let pod = Pod::start(name, &manifest.clone().with_app(&["--drain", "6"]));
-    pod.wait_for("the pod is ready", 20, Pod::ready);
+    pod.wait_for("the pod is ready", 30, Pod::ready);
     pod.delete();
-    pod.wait_for("/readyz is red at once", 2, |pod| {
+    pod.wait_for("/readyz is red at once", 4, |pod| {
         pod.ask("/readyz").is_ok_and(|(status, _)| status == 503)
     });
     let (_, answer) = pod.ask("/readyz").expect("the sidecar answers");

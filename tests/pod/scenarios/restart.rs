@@ -18,7 +18,7 @@ fn delicate() -> Manifest {
 }
 
 fn is_restarted_once(pod: &Pod) {
-    pod.wait_for("the pod is ready", 20, Pod::ready);
+    pod.wait_for("the pod is ready", 30, Pod::ready);
     pod.stays("it works", 10, |pod| pod.restarts("kubia") == 0);
     pod.container("kubia").signal("USR1");
     pod.wait_for("the sick app is restarted", 15, |pod| pod.restarts("kubia") == 1);
@@ -41,11 +41,11 @@ fn a_failure_is_not_remembered_without_a_startup_probe() {
 #[test]
 fn an_app_that_crashes_is_restarted_by_the_kubelet_alone() {
     let pod = Pod::start("restart-crash", &delicate());
-    pod.wait_for("the pod is ready", 20, Pod::ready);
+    pod.wait_for("the pod is ready", 30, Pod::ready);
     pod.kill("kubia");
-    pod.wait_for("the kubelet starts it again", 5, |pod| pod.restarts("kubia") == 1);
+    pod.wait_for("the kubelet starts it again", 10, |pod| pod.restarts("kubia") == 1);
     assert!(!pod.ready(), "it boots");
-    pod.wait_for("the pod is ready again", 20, Pod::ready);
+    pod.wait_for("the pod is ready again", 30, Pod::ready);
     pod.stays("the fresh one is left alone", 15, |pod| pod.restarts("kubia") == 1);
     assert_eq!(pod.restarts("health-proxy"), 0);
 }

@@ -43,7 +43,7 @@ fn a_rolling_update_loses_no_request() {
     let mut pods: VecDeque<_> =
         (0..2).map(|number| Pod::start(&format!("rollout-old-{number}"), &version("/"))).collect();
     for pod in &pods {
-        pod.wait_for("the old version is ready", 20, Pod::ready);
+        pod.wait_for("the old version is ready", 30, Pod::ready);
     }
     let addresses = |pods: &VecDeque<Pod>| {
         let ready = pods.iter().filter(|pod| pod.ready());
@@ -56,13 +56,13 @@ fn a_rolling_update_loses_no_request() {
     });
     for number in 0..2 {
         let new = Pod::start(&format!("rollout-new-{number}"), &version("/"));
-        new.wait_for("the new version is ready", 20, Pod::ready);
+        new.wait_for("the new version is ready", 30, Pod::ready);
         pods.push_back(new);
         *endpoints.lock().expect("a lock") = addresses(&pods);
         let old = pods.pop_front().expect("an old pod");
         old.delete();
         // The proxies of a cluster hear of the deletion later than the pod does: the app has to drain.
-        old.wait_for("the readiness of the old one is gone", 4, |pod| {
+        old.wait_for("the readiness of the old one is gone", 8, |pod| {
             pod.ask("/readyz").is_ok_and(|(status, _)| status == 503)
         });
         *endpoints.lock().expect("a lock") = addresses(&pods);
@@ -78,7 +78,7 @@ fn a_rolling_update_loses_no_request() {
 #[test]
 fn an_update_that_does_not_work_stops_at_its_first_pod() {
     let old = Pod::start("stuck-old", &version("/"));
-    old.wait_for("the old version is ready", 20, Pod::ready);
+    old.wait_for("the old version is ready", 30, Pod::ready);
     // The new version asks a port on which nobody listens: it lives, and is not ready.
     let broken = version("/").with_checks(&[("READINESS_KUBIA", "http://:8099/")]);
     let new = Pod::start("stuck-new", &broken);

@@ -19,7 +19,7 @@ fn healthy() -> Manifest {
 #[test]
 fn ten_deaths_of_the_worker_go_unnoticed() {
     let pod = Pod::start("worker-dies", &healthy());
-    pod.wait_for("the pod is ready", 15, Pod::ready);
+    pod.wait_for("the pod is ready", 30, Pod::ready);
     let (address, over) = (pod.address(9809), Arc::new(AtomicBool::new(false)));
     let stream = spawn_on_node({
         let over = Arc::clone(&over);
@@ -29,7 +29,7 @@ fn ten_deaths_of_the_worker_go_unnoticed() {
         for _ in 0..burst {
             let before = pod.container("health-proxy").children();
             pod.kill_worker();
-            pod.wait_for("another worker", 2, |pod| {
+            pod.wait_for("another worker", 10, |pod| {
                 let now = pod.container("health-proxy").children();
                 !now.is_empty() && now != before
             });
@@ -68,11 +68,11 @@ fn ask_all_the_time(address: std::net::SocketAddr, over: &AtomicBool) -> (usize,
 #[test]
 fn two_deaths_of_the_whole_sidecar_restart_no_app() {
     let pod = Pod::start("sidecar-dies", &healthy());
-    pod.wait_for("the pod is ready", 15, Pod::ready);
-    for (death, patience) in [(1, 5), (2, 15)] {
+    pod.wait_for("the pod is ready", 30, Pod::ready);
+    for (death, patience) in [(1, 10), (2, 20)] {
         pod.kill("health-proxy");
         pod.wait_for("the kubelet starts it again", patience, |pod| pod.restarts("health-proxy") == death);
-        pod.wait_for("the sidecar answers", 3, |pod| pod.ask("/-/healthy").is_ok());
+        pod.wait_for("the sidecar answers", 10, |pod| pod.ask("/-/healthy").is_ok());
     }
     pod.stays("the app runs on", 20, |pod| pod.restarts("kubia") == 0);
     assert!(pod.ready(), "{}", pod.story());

@@ -16,12 +16,12 @@ fn a_slow_app_starts(name: &str, family: Family) {
     let manifest =
         Manifest::example("kubia-err400").with_checks(&WAITS_FOR_THE_APP).with_app(&["--boot", "5"]);
     let pod = Pod::start_with(name, &manifest, family);
-    pod.wait_for("the app runs", 10, |pod| pod.status("kubia").attempts == 1);
+    pod.wait_for("the app runs", 20, |pod| pod.status("kubia").attempts == 1);
     assert!(!pod.ready(), "the app boots for five seconds");
     let (status, answer) = pod.ask("/readyz").expect("the sidecar answers");
     assert_eq!((status, answer.contains("[-]startup")), (503, true), "{answer}");
     assert_eq!(pod.ask("/livez").expect("an answer").0, 200);
-    pod.wait_for("the pod is ready", 15, Pod::ready);
+    pod.wait_for("the pod is ready", 30, Pod::ready);
     let events = pod.events();
     let started: Vec<_> = events
         .iter()
@@ -49,7 +49,7 @@ fn a_slow_app_starts_in_a_pod_with_both() {
 #[test]
 fn a_plain_sidecar_starts_beside_the_app() {
     let pod = Pod::start("start-plain", &Manifest::example("plain-sidecar"));
-    pod.wait_for("the pod is ready", 15, Pod::ready);
+    pod.wait_for("the pod is ready", 30, Pod::ready);
     pod.stays("ready, without a restart", 5, |pod| {
         pod.ready() && pod.restarts("kubia") == 0 && pod.restarts("health-proxy") == 0
     });

@@ -14,10 +14,10 @@ fn only_the_sick_one_of_two_apps_is_restarted() {
         ("READINESS_BACK", "http://:8081/"),
     ]);
     let pod = Pod::start("two-apps", &manifest);
-    pod.wait_for("the pod is ready", 20, Pod::ready);
+    pod.wait_for("the pod is ready", 30, Pod::ready);
     pod.container("back").signal("USR1");
     pod.wait_for("the sick one is restarted", 30, |pod| pod.restarts("back") == 1);
-    pod.wait_for("the pod is ready again", 10, Pod::ready);
+    pod.wait_for("the pod is ready again", 30, Pod::ready);
     pod.stays("nobody else is", 25, |pod| pod.restarts("back") == 1 && pod.restarts("front") == 0);
     assert!(pod.ready(), "{}", pod.story());
     let (status, answer) = pod.ask("/livez/front").expect("the sidecar answers");
