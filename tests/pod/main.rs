@@ -1,6 +1,11 @@
 //! The life of a pod: the real image in real containers that share a network namespace, the shipped manifests, and a
 //! stand-in for the kubelet that starts, probes, restarts and ends them. `tests/pod/run` builds the images and runs this.
 
+#![expect(
+    clippy::disallowed_methods,
+    reason = "threads of their own pace requests and look again at processes that tell nobody of their end"
+)]
+
 mod kubelet;
 mod manifest;
 mod network;
