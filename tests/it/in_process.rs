@@ -221,3 +221,20 @@ fn another_process_begins_a_new_incarnation() {
     sidecar.wait_for("/readyz", 200);
     assert_eq!(sidecar.metric("health_proxy_incarnations_total"), Some(2.0));
 }
+
+#[test]
+fn a_file_that_may_not_be_looked_at() {
+    let pod = Pod::new();
+    pod.root("app");
+    let closed = pod.path("app", "closed");
+    std::fs::create_dir(&closed).unwrap();
+    std::fs::set_permissions(&closed, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
+    touch(pod.path("app", "closed/ready"));
+    let _app = pod.start("app", 1000);
+    let inside = pod.check(&RESTRICTED, "file:/closed/ready", "my-app");
+    assert_eq!(inside, (false, "/closed/ready: permission denied".to_owned()));
+    let target = format!("file:{closed}/ready");
+    let output = pod.sidecar(&RESTRICTED, &["check"], &[("READINESS_A", &target)]).output().unwrap();
+    let table = String::from_utf8(output.stdout).unwrap();
+    assert!(table.contains(&format!("{closed}/ready: permission denied")), "{table}");
+}

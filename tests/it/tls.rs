@@ -13,6 +13,7 @@ use tokio_rustls::rustls::version;
 
 use crate::attempt::{Directory, failure, problems, run, run_within, target};
 use crate::certificates::{Authority, Identity, Server, parameters};
+use crate::sidecar::{Sidecar, eventually};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 const IN_2090: i64 = 3_786_912_000;
@@ -318,4 +319,20 @@ fn what_is_accepted() {
         problems("http://:1/", &[("TLS_CA_FILE", "/ca.crt")]),
         ["LIVENESS_T_TLS_CA_FILE=\"/ca.crt\": an http target has no such option"]
     );
+}
+
+#[tokio::test]
+async fn the_end_of_a_certificate_is_a_metric_of_the_checks_with_tls_alone() {
+    let port = Server::with(self_signed(&["localhost"])).serve(OK).await;
+    let look = move || {
+        let (https, plain) = (format!("https://:{port}/"), format!("http://:{port}/"));
+        let sidecar = Sidecar::start(&[("LIVENESS_TLS", &https), ("LIVENESS_PLAIN", &plain)]);
+        let family = "health_proxy_check_tls_certificate_expiry_timestamp_seconds";
+        eventually("it is noted", || {
+            let metrics = sidecar.get("/metrics").body;
+            let series: Vec<_> = metrics.lines().filter(|line| line.starts_with(family)).collect();
+            (series == [format!("{family}{{check=\"tls\",probe=\"liveness\"}} {IN_2090}")]).then_some(())
+        });
+    };
+    tokio::task::spawn_blocking(look).await.unwrap();
 }

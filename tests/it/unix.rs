@@ -118,3 +118,40 @@ async fn a_real_redis_says_pong() {
         );
     }
 }
+
+/// A command of PostgreSQL's, which refuses to run as root.
+fn postgres(program: &str, directory: &Directory) -> Command {
+    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("postgresql is needed");
+    let newest = versions.map(|version| version.unwrap().path()).max().expect("postgresql is needed");
+    let program = newest.join("bin").join(program);
+    if !nix::unistd::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let owned = Command::new("chown").args(["-R", "postgres", directory.path().to_str().unwrap()]).status();
+    assert!(owned.unwrap().success());
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
+    command
+}
+
+#[tokio::test]
+async fn a_real_postgresql_answers_whether_it_speaks_tls() {
+    let directory = Directory::new();
+    let data = directory.at("data");
+    std::fs::create_dir(&data).unwrap();
+    let made =
+        postgres("initdb", &directory).args(["--no-sync", "-A", "trust", "-D", &data]).output().unwrap();
+    assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
+    let (port, sockets) = (free_port().to_string(), directory.path().to_str().unwrap().to_owned());
+    let mut command = postgres("postgres", &directory);
+    command.args(["-D", &data, "-p", &port, "-k", &sockets, "-h", "127.0.0.1"]);
+    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgresql is needed");
+    let _postgres = Server(server);
+    // An SSLRequest, to which every server answers with one byte.
+    let request = ("SEND", r"\x00\x00\x00\x08\x04\xd2\x16\x2f");
+    for value in [format!("tcp://:{port}"), format!("unix:{sockets}/.s.PGSQL.{port}")] {
+        until_success(&target(&value, &[request, ("EXPECT", "^[SN]$")])).await;
+        let wrong = failure(&target(&value, &[("SEND", r"GET / HTTP/1.0\r\n\r\n"), ("EXPECT", "^S$")])).await;
+        assert!(wrong.starts_with("the peer closed the connection"), "{wrong}");
+    }
+}
