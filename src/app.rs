@@ -49,7 +49,6 @@ pub async fn run(
     let metrics = Metrics::new()?;
     let mut checks = JoinSet::new();
     let board = Arc::new(spawn_checks(config.checks, &metrics, is_successor, &mut checks));
-    metrics.observe(Arc::clone(&board))?;
     let site = Arc::new(Site { board: Arc::clone(&board), metrics, details: settings.details });
     let (stop, stopped) = tokio::sync::oneshot::channel::<Infallible>();
     let mut server = tokio::spawn(server::serve(listener, site, async { drop(stopped.await) }));

@@ -18,10 +18,15 @@ impl UnixTime {
         Self { monotonic: Instant::now(), unix }
     }
 
-    /// An instant as seconds since 1970, by the wall clock of now.
+    /// An instant as the time since 1970, by the wall clock of now.
+    pub fn since_1970(&self, instant: Instant) -> Duration {
+        let past = self.monotonic.saturating_duration_since(instant);
+        let future = instant.saturating_duration_since(self.monotonic);
+        (self.unix + future).saturating_sub(past)
+    }
+
+    /// The same in seconds.
     pub fn of(&self, instant: Instant) -> f64 {
-        let past = self.monotonic.saturating_duration_since(instant).as_secs_f64();
-        let future = instant.saturating_duration_since(self.monotonic).as_secs_f64();
-        self.unix.as_secs_f64() - past + future
+        self.since_1970(instant).as_secs_f64()
     }
 }

@@ -143,7 +143,7 @@ async fn drain(
 }
 
 async fn metrics(State(site): Shared) -> Response<Body> {
-    match site.metrics.encode() {
+    match site.metrics.encode(&site.board) {
         Ok(body) => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }

@@ -1,6 +1,7 @@
 //! One request and one answer over a connection that is then dropped.
 
 use std::error::Error;
+use std::future::poll_fn;
 use std::pin::pin;
 
 use http_body_util::{BodyExt, Empty};
@@ -31,7 +32,7 @@ pub(super) struct Answer {
 pub(super) async fn exchange(stream: BoxStream, request: Request<NoBody>) -> Result<Answer, String> {
     let mut client = http1::Builder::new();
     client.allow_obsolete_multiline_headers_in_responses(true);
-    let (mut sender, connection) =
+    let (mut sender, mut connection) =
         client.handshake(TokioIo::new(Limited::new(stream))).await.map_err(|error| reason(&error))?;
     let mut answer = pin!(async {
         let (head, body) = sender.send_request(request).await?.into_parts();
@@ -41,7 +42,7 @@ pub(super) async fn exchange(stream: BoxStream, request: Request<NoBody>) -> Res
         biased;
         result = &mut answer => result,
         // What the connection has read before it ended is still to be judged.
-        _ = connection => answer.await,
+        _ = poll_fn(|context| connection.poll_without_shutdown(context)) => answer.await,
     };
     result.map_err(|error| reason(&error))
 }
