@@ -83,10 +83,13 @@ class Program:
         """CPU seconds so far: exact for what runs, in clock ticks for children that have ended."""
         total = 0.0
         for pid in self.pids():
-            for thread in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
-                total += int(thread.read_text().split()[0]) / 1e9
-            ended = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[13:15]
-            total += sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+            try:
+                for thread in pathlib.Path(f"/proc/{pid}/task").glob("*/schedstat"):
+                    total += int(thread.read_text().split()[0]) / 1e9
+                ended = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(") ", 1)[1].split()[13:15]
+                total += sum(map(int, ended)) / os.sysconf("SC_CLK_TCK")
+            except (FileNotFoundError, ProcessLookupError):
+                pass  # A command that has just ended counts with its parent.
         return total
 
     def pss(self):
