@@ -94,7 +94,7 @@ fn cost(mut run: impl FnMut()) -> f64 {
     for _ in 0..RUNS {
         run();
     }
-    ((used() - before) / RUNS).as_secs_f64() * 1e6
+    (used().saturating_sub(before) / RUNS).as_secs_f64() * 1e6
 }
 
 fn used() -> Duration {

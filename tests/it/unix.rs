@@ -119,7 +119,7 @@ async fn a_real_redis_says_pong() {
     }
 }
 
-/// A command of PostgreSQL's, which refuses to run as root.
+/// A command of `PostgreSQL`'s, which refuses to run as root.
 fn postgres(program: &str, directory: &Directory) -> Command {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("postgresql is needed");
     let newest = versions.map(|version| version.unwrap().path()).max().expect("postgresql is needed");
