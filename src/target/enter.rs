@@ -5,7 +5,7 @@
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
@@ -20,7 +20,7 @@ use rustix::thread::{CapabilityFlags, CapabilitySets, capabilities, set_capabili
 
 use super::net::io_reason;
 use super::place::denial;
-use super::process::Process;
+use super::process::{Process, read_whole};
 
 /// The hidden command: `enter NAME ID START COMMAND ARG…`.
 pub const ENTER: &str = "enter";
@@ -94,11 +94,7 @@ fn go_in(name: &str, process: Process) -> Result<Vec<(OsString, OsString)>, Stri
 /// Reads a file of `/proc/PID`, whatever our root is by now.
 fn read(of_process: &OwnedFd, name: &str) -> Result<Vec<u8>, Errno> {
     let file = openat(of_process, name, OFlag::O_RDONLY | OFlag::O_CLOEXEC, Mode::empty())?;
-    let mut content = Vec::new();
-    File::from(file)
-        .read_to_end(&mut content)
-        .map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))?;
-    Ok(content)
+    read_whole(File::from(file)).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
 }
 
 /// Who a process is.

@@ -1,7 +1,8 @@
 //! The processes of the pod, as `/proc` shows them where its containers share their process namespace.
 
 use std::collections::BTreeMap;
-use std::fs;
+use std::fs::{self, File};
+use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
@@ -84,7 +85,7 @@ struct Entry {
 impl Entry {
     /// `None` for what is no process, or is dead already.
     fn read(proc: &Path, id: i32) -> Option<Self> {
-        let stat = fs::read(proc.join(id.to_string()).join("stat")).ok()?;
+        let stat = read_whole(File::open(proc.join(id.to_string()).join("stat")).ok()?).ok()?;
         let stat = String::from_utf8_lossy(&stat);
         // A name may hold anything, so its end is the last parenthesis.
         let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
@@ -104,6 +105,14 @@ impl Entry {
         let base = executable.ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
         base.is_some_and(|base| base.trim_end_matches(" (deleted)") == name)
     }
+}
+
+/// A file of `/proc`, which does not tell its length: room for most of them at once spares them being made again
+/// for each small part.
+pub fn read_whole(mut file: File) -> io::Result<Vec<u8>> {
+    let mut content = Vec::with_capacity(3000);
+    file.read_to_end(&mut content)?;
+    Ok(content)
 }
 
 /// All processes, by id.
