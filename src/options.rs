@@ -49,7 +49,8 @@ pub struct OptionName {
     pub suffix: &'static str,
     /// Whether an option without a check's name sets the default of the probe.
     pub has_probe_default: bool,
-    secret: bool,
+    /// Whether its value is never shown.
+    pub is_secret: bool,
     slot: fn(&mut Options) -> &mut Option<String>,
 }
 
@@ -67,7 +68,7 @@ macro_rules! options {
             pub const $name: OptionName = OptionName {
                 suffix: stringify!($name),
                 has_probe_default: matches!(Kind::$kind, Kind::Timing),
-                secret: matches!(Kind::$kind, Kind::Secret),
+                is_secret: matches!(Kind::$kind, Kind::Secret),
                 slot: |options| &mut options.$field,
             };
         )*
@@ -160,7 +161,11 @@ impl Given {
 
     fn problem(&self, name: OptionName, value: &str, message: String) -> Problem {
         let variable = format!("{}_{}", self.variable, name.suffix);
-        if name.secret { Problem::hidden(variable, message) } else { Problem::new(variable, value, message) }
+        if name.is_secret {
+            Problem::hidden(variable, message)
+        } else {
+            Problem::new(variable, value, message)
+        }
     }
 }
 

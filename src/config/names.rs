@@ -81,15 +81,22 @@ impl<'a> Names<'a> {
         let check = self.checks.keys().filter(|check| base_of(name, check)).max_by_key(|check| check.len());
         let owner = check.copied().unwrap_or(whole);
         let fits = |option: &&OptionName| check.is_some() || option.has_probe_default;
-        let names: Vec<_> =
-            options::ALL.iter().filter(fits).map(|option| format!("{owner}_{}", option.suffix)).collect();
+        let fitting: Vec<_> = options::ALL.iter().filter(fits).collect();
+        let names: Vec<_> = fitting.iter().map(|option| format!("{owner}_{}", option.suffix)).collect();
         let nearest = nearest(name, owner.len(), names.iter().map(String::as_str));
         if check.is_none() && nearest.is_none() {
             return None;
         }
+        // What was meant may be a secret, unless it is known to be something else.
+        let meant = fitting.iter().zip(&names).find(|(_, name)| nearest == Some(name.as_str()));
+        let may_be_shown = meant.is_some_and(|(option, _)| !option.is_secret);
         let hint = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
         let message = format!("neither an option of {owner} nor a target ({}){hint}", Target::accepted());
-        Some(Problem::new(name, &super::without_credentials(value), message))
+        Some(if may_be_shown {
+            Problem::new(name, &super::without_credentials(value), message)
+        } else {
+            Problem::hidden(name, message)
+        })
     }
 }
 

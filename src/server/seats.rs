@@ -13,6 +13,9 @@ const MOST: u64 = 256;
 /// The part of the descriptors that connections may take: the rest is for checks.
 const SHARE_OF_DESCRIPTORS: u64 = 4;
 
+/// The part of the seats whose connections may be on their way out at a time.
+const LEAVING_PART: usize = 4;
+
 /// When a connection last began a request, counted in events instead of time.
 #[derive(Debug)]
 pub(super) struct Seat {
@@ -34,6 +37,7 @@ pub(super) struct Seats {
     taken: HashMap<Id, (Arc<Seat>, AbortHandle)>,
     clock: Arc<AtomicU64>,
     most: usize,
+    leaving: usize,
 }
 
 impl Seats {
@@ -45,6 +49,7 @@ impl Seats {
             taken: HashMap::new(),
             clock: Arc::default(),
             most: usize::try_from(most).unwrap_or(usize::MAX),
+            leaving: 0,
         }
     }
 
@@ -59,7 +64,12 @@ impl Seats {
         }
         if self.taken.len() >= self.most {
             self.free_oldest();
-            // Its descriptor is free once its task has been looked at, so not before this one steps back.
+            self.leaving += 1;
+        }
+        // A descriptor is free once its task has been looked at, so not before this one steps back. To do so
+        // for each would let the callers queue up.
+        if self.leaving > self.most / LEAVING_PART {
+            self.leaving = 0;
             yield_now().await;
         }
         let seat = Arc::new(Seat { touched: AtomicU64::new(0), clock: Arc::clone(&self.clock) });
