@@ -116,4 +116,6 @@ fn log_check(check: &Check) {
 }
 
 #[cfg(test)]
+mod faults;
+#[cfg(test)]
 mod tests;

@@ -247,6 +247,8 @@ impl<A: Attempt> CheckTask<A> {
 
 /// One run: an attempt at the target, cut off at the check's timeout.
 pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
+    #[cfg(test)]
+    fault::strike(&check.name);
     let began = Instant::now();
     let (limit, stage) = (check.timing.timeout, Stage::default());
     // In a box of its own, since a resting check should not pay for the memory of a running one.
@@ -257,3 +259,6 @@ pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
     };
     Run { began, duration: began.elapsed(), outcome }
 }
+
+#[cfg(test)]
+mod fault;

@@ -1,0 +1,51 @@
+//! A fault of our own ends the process with a clear last line, rather than have remembered answers served.
+
+use std::future::pending;
+use std::os::unix::process::ExitStatusExt;
+use std::process::Command;
+
+use tokio::net::TcpListener;
+
+use super::{AppError, run};
+use crate::config::Config;
+use crate::log;
+
+/// Which fault the process that is to end shall have.
+const FAULT: &str = "FAULT_OF_A_TEST";
+
+async fn worker_with(fault: &str) -> Result<(), AppError> {
+    let check = (format!("READINESS_FAULT_{fault}").into(), "exec:true".into());
+    let config = Config::read([check]).unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    run(config, listener, false, pending()).await
+}
+
+#[test]
+fn it_ends_the_process_with_a_clear_last_line() {
+    for (fault, reason) in [("PANIC", "injected"), ("OVERFLOW", "attempt to add with overflow")] {
+        let mut process = Command::new(std::env::current_exe().unwrap());
+        process.args(["--exact", "--ignored", "--nocapture", "app::faults::the_process_that_ends"]);
+        let output = process.env(FAULT, fault).output().unwrap();
+        assert_eq!(output.status.signal(), Some(6), "{output:?}");
+        let errors = String::from_utf8(output.stderr).unwrap();
+        let last = errors.lines().last().unwrap();
+        assert!(last.starts_with("health-proxy: a fault of its own, it ends: panicked at src/"), "{last}");
+        assert!(last.ends_with(reason), "{last}");
+    }
+}
+
+#[tokio::test]
+#[ignore = "it ends the whole process: the test above starts it in one of its own"]
+async fn the_process_that_ends() {
+    if let Ok(fault) = std::env::var(FAULT) {
+        log::abort_on_panic();
+        let ended = worker_with(&fault).await;
+        panic!("it went on: {ended:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_task_of_a_check_that_ends_early_ends_the_worker() {
+    let ended = worker_with("PANIC").await;
+    assert!(matches!(ended, Err(AppError::CheckEnded(_))), "{ended:?}");
+}
