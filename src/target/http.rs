@@ -83,7 +83,7 @@ impl Http {
     pub fn shown(&self) -> String {
         let shown = match &self.socket {
             Some(socket) => {
-                format!("http+unix://{}{}", socket.path.replace('/', "%2F"), self.url.path_and_query)
+                format!("http+unix://{}{}", escaped(&socket.path), self.url.path_and_query)
             }
             None => self.url.shown(),
         };
@@ -182,6 +182,13 @@ impl Attempt for Http {
     fn certificate_expiry(&self) -> Option<i64> {
         (self.url.scheme == Scheme::Https).then(|| self.tls.expiry())
     }
+}
+
+/// A socket's path as it stands in place of a host.
+fn escaped(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let escaped = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.bytes().map(escaped).collect()
 }
 
 /// Separates `USER:PASS@` from what follows.
