@@ -1,0 +1,11 @@
+//! Any bytes as the answer to a grpc check.
+#![no_main]
+
+use health_proxy_fuzz::Peer;
+use libfuzzer_sys::fuzz_target;
+
+thread_local! {
+    static PEER: Peer = Peer::new("grpc", &[]);
+}
+
+fuzz_target!(|bytes: &[u8]| PEER.with(|peer| peer.say(bytes)));
