@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::Scale;
 use crate::process::{self, Process, scratch, stayed};
-use crate::sidecar::{Plan, Sidecar, eventually, within};
+use crate::sidecar::{Plan, Sidecar, eventually, past_runs, within};
 use crate::table::{Tally, percentile};
 
 /// One kind of command, and what a run of it must come to.
@@ -131,15 +131,15 @@ fn judge_results(kinds: &[Kind], status: &Value, tally: &mut Tally) {
     for Kind { name, timeout, result, reason, .. } in kinds {
         let check = status["checks"].as_array().into_iter().flatten().find(|check| check["name"] == **name);
         let check = check.unwrap_or_else(|| panic!("{name} is missing"));
-        let runs = check["runs"].as_array().expect("runs");
-        let wrong = runs.iter().filter(|run| run[2] != *result).count() as u64;
+        let runs = past_runs(check);
+        let wrong = runs.iter().filter(|(_, came)| came != result).count() as u64;
         tally.many(runs.len() as u64, wrong, || {
             format!("{name}: {wrong} of {} runs were no {result}: {}", runs.len(), check["last"])
         });
         let text = check["last"]["text"].as_str().unwrap_or_default();
         tally.check(text.contains(reason), || format!("{name}: {text:?} does not say {reason:?}"));
         if *result == "timeout" {
-            overruns.extend(runs.iter().map(|run| run[1].as_f64().unwrap_or(f64::MAX) - timeout));
+            overruns.extend(runs.iter().map(|(seconds, _)| seconds - timeout));
         }
     }
     let late = percentile(&mut overruns, 0.99) * 1000.0;

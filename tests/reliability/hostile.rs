@@ -68,14 +68,15 @@ fn noise() -> Vec<u8> {
 }
 
 /// Every kind of answer that goes wrong over HTTP, and a few that do not.
+#[expect(clippy::too_many_lines, reason = "a list, one line a kind")]
 pub fn kinds() -> Vec<Kind> {
+    use Does::{Chain, Drip, Flood, Late, SendAndClose, SendAndReset, SendAndStall, Stall};
     let head = |rest: &str| format!("HTTP/1.1 200 OK\r\n{rest}");
     let long_line = head(&format!("X-Long: {}\r\n\r\n", "x".repeat(1_000_000)));
     let interim = "HTTP/1.1 103 Early Hints\r\nLink: </a>\r\n\r\n".repeat(100) + WELL;
     let tls_alert = b"\x15\x03\x01\x00\x02\x02\x46".to_vec();
     let settings = [b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n".as_slice(), &[0, 0, 0, 4, 0, 0, 0, 0, 0]].concat();
     let redirect = |to: &str| bytes(&format!("HTTP/1.1 302 Found\r\nLocation: {to}\r\n\r\n"));
-    use Does::{Chain, Drip, Flood, Late, SendAndClose, SendAndReset, SendAndStall, Stall};
     let second = Duration::from_secs(1);
     vec![
         kind("well", "success", "", SendAndClose(bytes(WELL))),
@@ -159,6 +160,11 @@ pub fn kinds() -> Vec<Kind> {
     ]
 }
 
+/// A server that answers with `text`.
+pub fn answering(text: &str) -> Kind {
+    kind("answering", "success", "", Does::SendAndClose(bytes(text)))
+}
+
 /// Starts a server for each kind, and gives the port of each.
 pub fn start(kinds: &[Kind]) -> Vec<u16> {
     let all: Vec<Does> = kinds.iter().map(|kind| kind.does.clone()).collect();
@@ -167,7 +173,7 @@ pub fn start(kinds: &[Kind]) -> Vec<u16> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(async {
             for does in all {
-                ports.send(open(does).await).expect("somebody waits");
+                ports.send(open(does)).expect("somebody waits");
             }
             drop(ports);
             std::future::pending::<()>().await;
@@ -176,21 +182,21 @@ pub fn start(kinds: &[Kind]) -> Vec<u16> {
     started.into_iter().collect()
 }
 
-async fn open(does: Does) -> u16 {
+fn open(does: Does) -> u16 {
     match does {
         Does::Absent => free_port(),
         Does::Chain(_) => {
-            let mut port = listen(Does::SendAndClose(bytes(WELL))).await;
+            let mut port = listen(Does::SendAndClose(bytes(WELL)));
             for _ in 0..9 {
-                port = listen(Does::Chain(Some(port))).await;
+                port = listen(Does::Chain(Some(port)));
             }
             port
         }
-        other => listen(other).await,
+        other => listen(other),
     }
 }
 
-async fn listen(does: Does) -> u16 {
+fn listen(does: Does) -> u16 {
     let listener = std::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
     let socket = SockRef::from(&listener);
     socket.listen(4096).expect("a backlog");

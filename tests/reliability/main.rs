@@ -13,7 +13,10 @@ mod callers;
 mod commands;
 mod hostile;
 mod process;
+mod secrets;
 mod sidecar;
+mod soak;
+mod starved;
 mod table;
 mod targets;
 
@@ -45,6 +48,16 @@ const CASES: &[Case] = &[
     ("callers-garbage", callers::garbage),
     ("callers-slow-readers", callers::slow_readers),
     ("callers-forged-kubelet", callers::forged_kubelet),
+    ("starved-descriptors", starved::descriptors),
+    ("starved-memory", starved::memory),
+    ("starved-cpu", starved::cpu),
+    ("starved-stopped", starved::stopped),
+    ("starved-clock", starved::clock),
+    ("starved-outputs", starved::outputs),
+    ("starved-empty-root", starved::empty_root),
+    ("starved-no-ipv6", starved::no_ipv6),
+    ("secrets", secrets::run),
+    ("soak", soak::run),
 ];
 
 fn main() -> ExitCode {

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::PathBuf;
+use std::time::Instant;
 
 /// One process.
 #[derive(Clone, Debug)]
@@ -69,6 +70,43 @@ pub fn resident_kib(id: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
     line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
+}
+
+/// How much of the time a process wanted a processor and had none: what the machine, and not the process, is
+/// to answer for. Others may be building on the same two cores.
+#[derive(Debug)]
+pub struct Starvation {
+    id: i32,
+    began: Instant,
+    waited: f64,
+}
+
+impl Starvation {
+    pub fn of(id: i32) -> Self {
+        Self { id, began: Instant::now(), waited: Self::waited(id) }
+    }
+
+    /// Its share of the time since then, from 0 to 1.
+    pub fn share(&self) -> f64 {
+        ((Self::waited(self.id) - self.waited) / self.began.elapsed().as_secs_f64()).clamp(0.0, 1.0)
+    }
+
+    /// Whether times that were measured since then say much about the process.
+    pub fn is_quiet(&self) -> bool {
+        self.share() < 0.05
+    }
+
+    /// The figure for the table.
+    pub fn figure(&self) -> String {
+        format!("{:.0} % of the time without a processor", self.share() * 100.0)
+    }
+
+    /// In seconds, from the scheduler's own statistics.
+    fn waited(id: i32) -> f64 {
+        let text = fs::read_to_string(format!("/proc/{id}/schedstat")).unwrap_or_default();
+        let nanos = text.split(' ').nth(1).and_then(|field| field.parse::<f64>().ok());
+        nanos.unwrap_or_default() / 1e9
+    }
 }
 
 /// The ids of processes that are the same in both lists: what stays, and not what merely passes by.

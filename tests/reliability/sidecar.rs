@@ -72,6 +72,12 @@ impl Plan {
         self
     }
 
+    /// Leaves the address to listen on to the default.
+    pub fn on_default_address(mut self) -> Self {
+        self.variables.retain(|(name, _)| name != "HEALTH_PROXY_LISTEN");
+        self
+    }
+
     /// Starts it through another command, such as `unshare`.
     pub fn through<S: Into<OsString>>(mut self, wrapper: impl IntoIterator<Item = S>) -> Self {
         self.wrapper = wrapper.into_iter().map(Into::into).collect();
@@ -90,6 +96,13 @@ impl Plan {
         let mut command = Command::new(words.next().expect("a program"));
         command.args(words).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
         command.envs(self.variables.iter().map(|(name, value)| (name, value))).stdin(Stdio::null());
+        command
+    }
+
+    /// Another command of the program, with the same variables.
+    pub fn command_with(&self, argument: &str) -> Command {
+        let mut command = self.command();
+        command.arg(argument);
         command
     }
 
@@ -166,11 +179,6 @@ impl Sidecar {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// What it has printed so far as its errors.
-    pub fn errors(&self) -> String {
-        fs::read_to_string(self.log.with_file_name("stderr")).unwrap_or_default()
-    }
-
     /// The process that was started: the supervisor, or what wraps it.
     pub fn id(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a process id")
@@ -208,10 +216,6 @@ impl Sidecar {
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("its status").is_none()
     }
-
-    pub fn child(&mut self) -> &mut Child {
-        &mut self.child
-    }
 }
 
 impl Drop for Sidecar {
@@ -223,6 +227,19 @@ impl Drop for Sidecar {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// The remembered runs of a check in `/status`: how long each took in seconds, and its result.
+pub fn past_runs(check: &Value) -> Vec<(f64, &'static str)> {
+    let seconds = check["runs"]["seconds"].as_array().expect("seconds").iter();
+    let results = check["runs"]["results"].as_str().expect("results").chars();
+    let word = |letter| match letter {
+        's' => "success",
+        'f' => "failure",
+        't' => "timeout",
+        other => panic!("{other:?} is no result"),
+    };
+    seconds.map(|seconds| seconds.as_f64().expect("a number")).zip(results.map(word)).collect()
 }
 
 /// Sends a signal to a process that exists.

@@ -1,0 +1,76 @@
+//! A thousand checks at one second for a long time: memory and descriptors do not move, no period is missed.
+
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use crate::Scale;
+use crate::hostile;
+use crate::process::{Starvation, descriptors, resident_kib};
+use crate::sidecar::Plan;
+use crate::table::Tally;
+
+const CHECKS: u32 = 1000;
+
+/// When every check remembers its sixty runs, and memory has nothing left to grow with.
+const WARM: Duration = Duration::from_secs(65);
+
+/// What may still come and go, in KiB.
+const NOISE_KIB: u64 = 1024;
+
+pub fn run(scale: &Scale) -> Tally {
+    let ports = hostile::start(&hostile::kinds()[..3]);
+    let mut plan = Plan::new("soak")
+        .set("HEALTH_PROXY_LOG", "error")
+        .set("LIVENESS_PERIOD_SECONDS", "1")
+        .set("LIVENESS_COMMAND", "exec:true");
+    for number in 1..CHECKS {
+        let variable = format!("LIVENESS_C{number}");
+        // Good ones, late ones, and every tenth is refused; as http and as tcp.
+        let port = ports[if number % 10 == 0 { 2 } else { usize::from(number % 3 == 0) }];
+        let form = if number % 2 == 0 { "http" } else { "tcp" };
+        plan = plan
+            .set(format!("{variable}_INITIAL_DELAY_SECONDS"), format!("{:.3}", f64::from(number) / 1000.0))
+            .set(variable, format!("{form}://127.0.0.1:{port}"));
+    }
+    let sidecar = plan.start();
+    let worker = sidecar.worker();
+    sleep(WARM);
+    let runs = || sidecar.metric("health_proxy_check_runs_total", "");
+    let (first_runs, began, starvation) = (runs(), Instant::now(), Starvation::of(worker));
+    let (mut memory, mut open) = (Vec::new(), Vec::new());
+    while began.elapsed() < Duration::from_secs(scale.pick(55, 1800)) {
+        sleep(Duration::from_millis(500));
+        memory.push(resident_kib(worker));
+        open.push(descriptors(worker));
+    }
+    let expected = f64::from(CHECKS) * began.elapsed().as_secs_f64();
+    let missed = (1.0 - (runs() - first_runs) / expected).max(0.0) * 100.0;
+    let mut tally = Tally::default();
+    let slope = growth(&memory);
+    tally.check(slope <= NOISE_KIB, || format!("memory grew by {slope} KiB"));
+    // Connections under way come and go; the quietest moments of both halves are compared.
+    let (early, late) = open.split_at(open.len() / 2);
+    let (early, late) = (early.iter().min(), late.iter().min());
+    tally.check(late <= early.map(|count| count + 5).as_ref(), || {
+        format!("{late:?} descriptors, {early:?} at first")
+    });
+    tally.many(u64::from(CHECKS), u64::from(missed > 1.0 + starvation.share() * 100.0), || {
+        format!("{missed:.2} % of periods missed")
+    });
+    tally.check(sidecar.worker() == worker, || "the worker has died".to_owned());
+    let resident = memory.last().copied().unwrap_or_default();
+    tally.figure(starvation.figure());
+    tally.figure(format!("{resident} KiB resident, {slope} KiB growth; {missed:.2} % of periods missed"));
+    tally
+}
+
+/// From the first quarter's median to the last quarter's.
+fn growth(memory: &[u64]) -> u64 {
+    let median = |part: &[u64]| {
+        let mut part = part.to_vec();
+        part.sort_unstable();
+        part.get(part.len() / 2).copied().unwrap_or_default()
+    };
+    let quarter = memory.len() / 4;
+    median(&memory[memory.len() - quarter..]).saturating_sub(median(&memory[..quarter]))
+}
