@@ -37,9 +37,9 @@ fn it_ends_the_process_with_a_clear_last_line() {
 #[tokio::test]
 #[ignore = "it ends the whole process: the test above starts it in one of its own"]
 async fn the_process_that_ends() {
-    if let Ok(fault) = std::env::var(FAULT) {
+    if let Some(fault) = std::env::var_os(FAULT) {
         log::abort_on_panic();
-        let ended = worker_with(&fault).await;
+        let ended = worker_with(&fault.to_string_lossy()).await;
         panic!("it went on: {ended:?}");
     }
 }
