@@ -24,9 +24,9 @@ RUN set -eu; \
         rm -rf /var/lib/apt/lists/*; \
     fi; \
     rustup target add "$cpu-unknown-linux-musl"; \
-    mkdir .cargo; \
-    printf '[build]\ntarget = "%s-unknown-linux-musl"\n' "$cpu" > .cargo/config.toml
+    printf '[build]\ntarget = "%s-unknown-linux-musl"\n' "$cpu" > "$CARGO_HOME/config.toml"
 # Dependencies in a layer of their own, built for an empty program: a change to src/ does not rebuild them.
+COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' > src/main.rs \
     && cargo build --release --locked && rm -r src
