@@ -78,6 +78,6 @@ fn two_deaths_of_the_whole_sidecar_restart_no_app() {
     assert!(pod.ready(), "{}", pod.story());
     let missed = |event: &&String| event.contains("kubia Liveness probe failed");
     let missed = pod.events().iter().filter(missed).count();
-    println!("{missed} of the kubelet's liveness probes found nobody, 8 in a row would be a restart");
+    println!("{missed} of the kubelet's liveness probes found nobody, 9 in a row would be a restart");
     assert!(missed > 0, "the kubelet has met a closed port:\n{}", pod.story());
 }
