@@ -1,6 +1,6 @@
 //! Prometheus: what checks publish is turned into series at each scrape, nothing is counted twice.
 //!
-//! The registry keeps what there is once. Of what there is for each check, [`text`] writes the lines itself:
+//! The registry keeps what there is once. Of what there is for each check, `text` writes the lines itself:
 //! as the crate's messages they would be twenty thousand allocations for 200 checks, ten times the work.
 
 mod checks;
