@@ -2,10 +2,6 @@
 
 use std::process::ExitCode;
 
-/// musl's own takes a lock and a walk for each piece, and gives pages back that the next request wants again.
-#[global_allocator]
-static ALLOCATOR: dlmalloc::GlobalDlmalloc = dlmalloc::GlobalDlmalloc;
-
 fn main() -> ExitCode {
     let arguments: Vec<String> =
         std::env::args_os().skip(1).map(|argument| argument.to_string_lossy().into_owned()).collect();
