@@ -54,7 +54,7 @@ fn kinds() -> Vec<Kind> {
         kind("holds-stdout", "echo early; sleep 300 & exit 1", "failure", "early"),
         kind("daemon-holds-stdout", "echo early; setsid sleep 300 & exit 1", "failure", "early"),
         kind("closes-output", "exec >&- 2>&-; sleep 0.05; exit 3", "failure", "exited with status 3"),
-        rare(kind("floods", "head -c 1000000000 /dev/zero; exit 1", "failure", "\0\0\0")),
+        rare(kind("floods", "head -c 1000000000 /dev/zero; exit 1", "failure", r"\u{0}\u{0}\u{0}")),
         rare(kind("tree", "for i in $(seq 200); do sleep 300 & done; exit 0", "success", "")),
         rare(kind("deep-tree", "n=${1:-40}; [ $n = 0 ] || sh -c \"$0\" $((n-1)) & exit 0", "success", "")),
         direct("not-executable", format!("exec:{}", plain.display()), "permission denied"),
