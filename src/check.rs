@@ -224,8 +224,16 @@ impl<A: Attempt> CheckTask<A> {
     fn log_run(&self, run: &Run) {
         let Check { probe, name, target, .. } = &*self.check;
         let (result, duration) = (run.outcome.kind().as_str(), run.duration.as_secs_f64());
-        let text = run.outcome.text().map(|text| one_line(text)).unwrap_or_default();
-        tracing::debug!(probe = probe.as_str(), check = name, target, duration, result, text, "run");
+        // Inside the macro, so that the line is only made where it is wanted.
+        tracing::debug!(
+            probe = probe.as_str(),
+            check = name,
+            target,
+            duration,
+            result,
+            text = run.outcome.text().map(|text| one_line(text)).unwrap_or_default(),
+            "run"
+        );
     }
 
     /// One line for a change of state, in the words of the kubelet's events.

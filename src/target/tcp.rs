@@ -37,13 +37,8 @@ impl Tcp {
 
 impl Attempt for Tcp {
     async fn attempt(&self, stage: &Stage) -> Outcome {
-        match net::connect(&self.authority.host, self.authority.port).await {
-            Ok(stream) => {
-                stage.connected();
-                self.dialogue.hold(stream).await
-            }
-            Err(reason) => Outcome::failure(reason),
-        }
+        let connection = net::connect(&self.authority.host, self.authority.port).await;
+        self.dialogue.over(connection, stage).await
     }
 
     fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
@@ -68,6 +63,20 @@ impl Dialogue {
         Self {
             send: given.take(options::SEND, unescaped).unwrap_or_default(),
             expect: given.take(options::EXPECT, options::regex),
+        }
+    }
+
+    /// Holds the dialogue where the connection stands; fails with the reason where it does not.
+    pub async fn over<S>(&self, connection: Result<S, String>, stage: &Stage) -> Outcome
+    where
+        S: AsyncRead + AsyncWrite + Unpin,
+    {
+        match connection {
+            Ok(stream) => {
+                stage.connected();
+                self.hold(stream).await
+            }
+            Err(reason) => Outcome::failure(reason),
         }
     }
 

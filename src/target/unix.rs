@@ -35,13 +35,7 @@ impl Unix {
 
 impl Attempt for Unix {
     async fn attempt(&self, stage: &Stage) -> Outcome {
-        match self.socket.connect().await {
-            Ok(stream) => {
-                stage.connected();
-                self.dialogue.hold(stream).await
-            }
-            Err(reason) => Outcome::failure(reason),
-        }
+        self.dialogue.over(self.socket.connect().await, stage).await
     }
 
     fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
