@@ -11,7 +11,7 @@ use nix::unistd::Pid;
 use crate::sidecar::{command, eventually};
 
 /// One round, each line after the one before, others in between.
-const ROUND: [&[&str]; 13] = [
+const ROUND: [&[&str]; 12] = [
     &["kubelet  > starts kubia, container 1"],
     &["sidecar  - startup kubia 1/20: connection refused"],
     &["sidecar  + startup kubia passes"],
@@ -20,9 +20,12 @@ const ROUND: [&[&str]; 13] = [
     &["sidecar  - liveness kubia 2/3: HTTP probe failed with statuscode: 400"],
     &["sidecar  - liveness kubia 3/3: HTTP probe failed with statuscode: 400"],
     &["sidecar  * /livez 200 -> 503"],
-    &["kubelet  x /livez 503: has killed container 1"],
     // The sidecar sees by the socket that this one is new, or is told so by the kubelet's question.
-    &["kubelet  > starts kubia, container 2", "sidecar  * incarnation 2: every state and count begins anew"],
+    &[
+        "kubelet  x /livez 503: has killed container 1",
+        "kubelet  > starts kubia, container 2",
+        "sidecar  * incarnation 2: every state and count begins anew",
+    ],
     &["sidecar  + startup kubia passes"],
     &["kubelet  + /startupz 200: asks /livez and /readyz from now on"],
     &["kubelet  + /readyz 200: sends traffic"],
