@@ -7,10 +7,6 @@
 FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95.0-bookworm AS build
 ARG TARGETARCH
 WORKDIR /build
-ENV CC_x86_64_unknown_linux_musl=x86_64-linux-gnu-gcc \
-    CC_aarch64_unknown_linux_musl=aarch64-linux-gnu-gcc \
-    CARGO_TARGET_X86_64_UNKNOWN_LINUX_MUSL_LINKER=x86_64-linux-gnu-gcc \
-    CARGO_TARGET_AARCH64_UNKNOWN_LINUX_MUSL_LINKER=aarch64-linux-gnu-gcc
 # A C compiler is there for the builder's own architecture; only the other one has to be fetched.
 RUN set -eu; \
     case "$TARGETARCH" in \
