@@ -1,11 +1,12 @@
 //! What a check tries: one variant and one file for each kind of target.
 
+mod connection;
 pub mod enter;
 mod exec;
 mod file;
 mod grpc;
-mod http;
-mod net;
+pub mod http;
+pub mod net;
 pub mod place;
 pub mod process;
 mod tcp;

@@ -5,19 +5,17 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::process::ExitCode;
 use std::time::Duration;
 
-use http_body_util::{BodyExt, Empty};
-use hyper::body::Bytes;
-use hyper::client::conn::http1;
-use hyper::header::{HOST, USER_AGENT};
-use hyper::{Method, Request, StatusCode};
-use hyper_util::rt::TokioIo;
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{CliError, print, status};
+use crate::target::http::exchange::{Answer, Limits, exchange};
 
 /// After which a sidecar that does not answer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
+
+/// An answer of our own is read whole.
+const LIMITS: Limits = Limits { read: usize::MAX, pieces: u32::MAX, body: usize::MAX };
 
 /// Who asks, unless somebody else is played.
 pub(super) const AGENT: &str = concat!("health-proxy/", env!("CARGO_PKG_VERSION"));
@@ -35,21 +33,19 @@ pub(super) enum AskError {
     #[error("no sidecar answers on {0}: {1}")]
     Connect(SocketAddr, std::io::Error),
     #[error("the sidecar does not answer: {0}")]
-    Answer(#[from] hyper::Error),
+    Answer(String),
     #[error("the sidecar does not answer within {PATIENCE:?}")]
     Patience,
     #[error("the status cannot be read: {0}; health-proxy get status --json prints it as it is")]
     Document(serde_json::Error),
-    #[error("request: {0}")]
-    Request(#[from] hyper::http::Error),
 }
 
 /// `health-proxy get status`: prints a table, or the document as it is; exit status 0 for 200.
 pub(super) fn get_status(as_json: bool) -> Result<ExitCode, CliError> {
     if as_json {
-        return run(Method::GET, "/status", as_it_is);
+        return run("GET", "/status", as_it_is);
     }
-    run(Method::GET, "/status", |body| {
+    run("GET", "/status", |body| {
         let document = serde_json::from_slice(body).map_err(AskError::Document)?;
         Ok(status::text(&document, status::is_colour_wanted()))
     })
@@ -64,17 +60,17 @@ pub(super) fn get(what: &str, verbose: bool) -> Result<ExitCode, CliError> {
         "status" => return get_status(false),
         other => return Err(AskError::Question(other.to_owned()).into()),
     };
-    run(Method::GET, &path, as_it_is)
+    run("GET", &path, as_it_is)
 }
 
 /// `health-proxy drain`
 pub(super) fn drain() -> Result<ExitCode, CliError> {
-    run(Method::POST, "/drain", as_it_is)
+    run("POST", "/drain", as_it_is)
 }
 
 /// Asks, and prints the answer as `shown` makes it of its body.
 fn run(
-    method: Method,
+    method: &str,
     path: &str,
     shown: impl FnOnce(&[u8]) -> Result<String, AskError>,
 ) -> Result<ExitCode, CliError> {
@@ -83,13 +79,13 @@ fn run(
     let answer = async {
         timeout(PATIENCE, ask(&address, method, path, AGENT)).await.map_err(|_| AskError::Patience)?
     };
-    let (status, body) = runtime.block_on(answer)?;
-    let text = shown(&body)?;
+    let answer = runtime.block_on(answer)?;
+    let text = shown(&answer.body)?;
     print(&text);
     if !text.ends_with('\n') {
         print("\n");
     }
-    Ok(if status == StatusCode::OK { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if answer.status == 200 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 #[expect(clippy::unnecessary_wraps, reason = "a way to show a body, like others that can fail")]
@@ -116,22 +112,15 @@ fn address(listen: Option<OsString>) -> Result<Vec<SocketAddr>, AskError> {
 /// One question to the first of `addresses` that accepts a connection; `agent` says who asks.
 pub(super) async fn ask(
     addresses: &[SocketAddr],
-    method: Method,
+    method: &str,
     path: &str,
-    agent: &'static str,
-) -> Result<(StatusCode, Bytes), AskError> {
-    let stream = connect(addresses).await?;
-    let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
-    tokio::spawn(connection);
-    let request = Request::builder()
-        .method(method)
-        .uri(path)
-        .header(HOST, "localhost")
-        .header(USER_AGENT, agent)
-        .body(Empty::<Bytes>::new())?;
-    let answer = sender.send_request(request).await?;
-    let status = answer.status();
-    Ok((status, answer.into_body().collect().await?.to_bytes()))
+    agent: &str,
+) -> Result<Answer, AskError> {
+    let stream = Box::new(connect(addresses).await?);
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n"
+    );
+    exchange(stream, request.as_bytes(), false, LIMITS).await.map_err(AskError::Answer)
 }
 
 async fn connect(addresses: &[SocketAddr]) -> Result<TcpStream, AskError> {

@@ -1,15 +1,14 @@
 //! `http://`, `https://` and `http+unix://`: one request as the kubelet makes it (`pkg/probe/http/http.go`),
 //! over a fresh connection.
 
-mod exchange;
+pub mod exchange;
 mod headers;
 mod status;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
-use hyper::header::{HOST, LOCATION};
-use hyper::http::{HeaderMap, HeaderValue, request, response};
-use hyper::{Method, Request, StatusCode};
+use hyper::Method;
 use regex_lite::Regex;
 
 use super::net::{self, BoxStream};
@@ -21,12 +20,15 @@ use super::{Attempt, Stage};
 use crate::options::{self, Given};
 use crate::outcome::Outcome;
 
-use exchange::{Answer, exchange};
-use headers::Headers;
+use exchange::{Answer, Limits, exchange};
+use headers::Lines;
 use status::StatusRanges;
 
 /// How many redirects are followed; the next one fails.
 const MAX_REDIRECTS: usize = 10;
+
+/// Of a body the kubelet reads as much (`pkg/probe/http/http.go`, `maxRespBodyLength`).
+const LIMITS: Limits = Limits { read: 128 * 1024, pieces: 1024, body: 10 * 1024 };
 
 /// How much of a body a warning shows, in bytes.
 const WARNING_BODY: usize = 512;
@@ -41,7 +43,7 @@ pub struct Http {
     tls: Tls,
     has_credentials: bool,
     method: Method,
-    headers: Headers,
+    headers: Lines,
     status: StatusRanges,
     body: Option<Regex>,
 }
@@ -74,12 +76,14 @@ impl Http {
         if let Some(credentials) = credentials {
             headers::add_basic_auth(&mut headers, credentials)?;
         }
-        headers::add_defaults(&mut headers);
+        headers::add_defaults(&mut headers, &method);
+        let headers = Lines::new(&headers);
         let url = Url::parse(scheme, rest, None)?;
         let has_credentials = credentials.is_some();
         Ok(Self { url, socket: None, tls: Tls::default(), has_credentials, method, headers, status, body })
     }
 
+    /// As it may be shown: without credentials.
     pub fn shown(&self) -> String {
         let shown = match &self.socket {
             Some(socket) => {
@@ -91,14 +95,14 @@ impl Http {
     }
 
     async fn follow(&self, stage: &Stage) -> Result<Outcome, String> {
-        let mut url = self.url.clone();
-        let mut method = self.method.clone();
+        let (mut moved, mut method) = (None, Cow::Borrowed(&self.method));
         for _ in 0..=MAX_REDIRECTS {
-            let answer = self.ask(&url, method.clone(), stage).await?;
-            match redirect(&url, &answer.head) {
+            let url = moved.as_ref().unwrap_or(&self.url);
+            let answer = self.ask(url, &method, stage).await?;
+            match redirect(url, &answer) {
                 Some(next) if next.has_host_of(&self.url) => {
-                    method = redirected_method(method, answer.head.status);
-                    url = next;
+                    method = redirected_method(method, answer.status);
+                    moved = Some(next);
                 }
                 _ => return Ok(self.judge(&answer)),
             }
@@ -106,10 +110,11 @@ impl Http {
         Err(format!("stopped after {MAX_REDIRECTS} redirects"))
     }
 
-    async fn ask(&self, url: &Url, method: Method, stage: &Stage) -> Result<Answer, String> {
+    async fn ask(&self, url: &Url, method: &Method, stage: &Stage) -> Result<Answer, String> {
         let stream = self.connect(url).await?;
         stage.connected();
-        exchange(stream, self.request(url, method)?).await
+        let request = self.request(url, method);
+        exchange(stream, request.as_bytes(), *method == Method::HEAD, LIMITS).await
     }
 
     async fn connect(&self, url: &Url) -> Result<BoxStream, String> {
@@ -130,19 +135,29 @@ impl Http {
         self.socket.as_ref().filter(|_| is_ours)
     }
 
-    fn request(&self, url: &Url, method: Method) -> Result<Request<exchange::NoBody>, String> {
-        let mut request = Request::builder().method(method).uri(url.path_and_query.as_str());
-        if let Some(headers) = request.headers_mut() {
-            let host = self.socket_of(url).map_or_else(|| url.authority.shown(), |_| "localhost".to_owned());
-            set_headers(headers, &self.headers, &host)?;
-        }
-        finish(request)
+    /// `Host` first, as in Go, then what is configured, in order. A configured `Host` wins.
+    fn request(&self, url: &Url, method: &Method) -> String {
+        let host = match (&self.headers.host, self.socket_of(url)) {
+            (Some(configured), _) => Cow::Borrowed(configured.as_str()),
+            (None, Some(_)) => Cow::Borrowed("localhost"),
+            (None, None) => Cow::Owned(url.authority.shown()),
+        };
+        let parts = [
+            method.as_str(),
+            " ",
+            &url.path_and_query,
+            " HTTP/1.1\r\nHost: ",
+            &host,
+            "\r\n",
+            &self.headers.text,
+        ];
+        parts.concat()
     }
 
     fn judge(&self, answer: &Answer) -> Outcome {
-        let status = answer.head.status;
+        let status = answer.status;
         if !self.status.accepts(status) {
-            return Outcome::failure(format!("HTTP probe failed with statuscode: {}", status.as_u16()));
+            return Outcome::failure(format!("HTTP probe failed with statuscode: {status}"));
         }
         let body = || String::from_utf8_lossy(&answer.body);
         if let Some(expected) = &self.body
@@ -150,7 +165,7 @@ impl Http {
         {
             return Outcome::failure(format!("the body does not match {:?}", expected.as_str()));
         }
-        if status.is_redirection() {
+        if (300..400).contains(&status) {
             let shown = String::from_utf8_lossy(&answer.body[..answer.body.len().min(WARNING_BODY)]);
             return Outcome::Warning(format!("Probe terminated redirects, Response body: {shown}").into());
         }
@@ -206,32 +221,16 @@ fn method(value: &str) -> Result<Method, String> {
     upper.ok_or_else(|| "accepted: a request method in capitals, such as GET, HEAD or POST".to_owned())
 }
 
-/// Our own request: `Host` first, then what is configured, in order. A configured `Host` wins.
-fn set_headers(headers: &mut HeaderMap, configured: &Headers, host: &str) -> Result<(), String> {
-    if !headers::contains(configured, &HOST) {
-        let host = HeaderValue::try_from(host).map_err(|error| error.to_string())?;
-        headers.insert(HOST, host);
-    }
-    for (name, value) in configured {
-        headers.append(name, value.clone());
-    }
-    Ok(())
-}
-
-fn finish(request: request::Builder) -> Result<Request<exchange::NoBody>, String> {
-    request.body(exchange::NoBody::new()).map_err(|error| format!("request: {error}"))
-}
-
 /// Where a redirect leads, if it is one that Go's client would follow.
-fn redirect(from: &Url, head: &response::Parts) -> Option<Url> {
-    matches!(head.status.as_u16(), 301 | 302 | 303 | 307 | 308).then_some(())?;
-    from.join(head.headers.get(LOCATION)?.to_str().ok()?)
+fn redirect(from: &Url, answer: &Answer) -> Option<Url> {
+    matches!(answer.status, 301 | 302 | 303 | 307 | 308).then_some(())?;
+    from.join(answer.location.as_deref()?)
 }
 
 /// As Go's `redirectBehavior`: 301, 302 and 303 turn anything but `HEAD` into `GET`.
-fn redirected_method(method: Method, status: StatusCode) -> Method {
-    match status.as_u16() {
-        301..=303 if method != Method::HEAD => Method::GET,
+fn redirected_method(method: Cow<'_, Method>, status: u16) -> Cow<'_, Method> {
+    match status {
+        301..=303 if *method != Method::HEAD => Cow::Owned(Method::GET),
         _ => method,
     }
 }

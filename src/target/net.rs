@@ -6,11 +6,11 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio::sync::Semaphore;
 use tokio::task::spawn_blocking;
 use tokio_rustls::rustls;
 
+use super::connection::Connection;
 use super::tls;
 
 /// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
@@ -34,7 +34,7 @@ static LOOK_UPS: Semaphore = Semaphore::const_new(8);
 ///
 /// # Errors
 /// The reason of the first address: `::1` is tried after `127.0.0.1`, and says less where there is no IPv6.
-pub async fn connect(host: &str, port: u16) -> Result<TcpStream, String> {
+pub async fn connect(host: &str, port: u16) -> Result<Connection, String> {
     if is_localhost(host) {
         return connect_any(LOOPBACK.map(|ip| SocketAddr::new(ip, port))).await;
     }
@@ -62,10 +62,10 @@ pub fn is_localhost(host: &str) -> bool {
     host.is_empty() || host.eq_ignore_ascii_case("localhost")
 }
 
-async fn connect_any(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<TcpStream, String> {
+async fn connect_any(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Connection, String> {
     let mut reason = None;
     for address in addresses {
-        match TcpStream::connect(address).await {
+        match Connection::open(address).await {
             Ok(stream) => return Ok(stream),
             Err(error) => drop(reason.get_or_insert_with(|| io_reason(&error))),
         }
@@ -83,6 +83,7 @@ pub struct Limited {
 }
 
 impl Limited {
+    /// Limits `stream`.
     pub const fn new(stream: BoxStream) -> Self {
         Self { stream, left: READ_LIMIT }
     }

@@ -13,7 +13,6 @@ use std::path::PathBuf;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use tokio::net::TcpStream;
 use tokio_rustls::{TlsConnector, rustls};
 
 use rustls::ClientConfig;
@@ -23,6 +22,7 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::sign::CertifiedKey;
 
+use super::connection::Connection;
 use super::net::{BoxStream, io_reason};
 use crate::options::{self, Given, OptionName};
 
@@ -93,7 +93,7 @@ impl Tls {
     ///
     /// # Errors
     /// What is wrong with our files, their certificate, or the handshake.
-    pub async fn connect(&self, stream: TcpStream, host: &str) -> Result<BoxStream, String> {
+    pub async fn connect(&self, stream: Connection, host: &str) -> Result<BoxStream, String> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => server_name(if host.is_empty() { "localhost" } else { host })

@@ -40,7 +40,7 @@ async fn http_over_a_socket() {
     let socket = directory.at("app.sock");
     serve(&socket, |asked| {
         let body = asked.lines().next().unwrap_or_default();
-        match asked.contains("\r\nhost: localhost\r\n") {
+        match asked.contains("\r\nHost: localhost\r\n") {
             _ if asked.starts_with("GET /old ") => {
                 "HTTP/1.1 301 Moved\r\nLocation: /new\r\nContent-Length: 0\r\n\r\n".to_owned()
             }

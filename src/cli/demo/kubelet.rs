@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
@@ -80,9 +79,9 @@ impl Kubelet<'_> {
 
     async fn probe(&self, probe: Probe) -> Result<(), String> {
         let (path, sidecar) = (format!("/{}", probe.path()), [self.sidecar]);
-        match timeout(TIMEOUT, ask(&sidecar, Method::GET, &path, AGENT)).await {
-            Ok(Ok((StatusCode::OK, _))) => Ok(()),
-            Ok(Ok((status, _))) => Err(format!("{path} {}", status.as_u16())),
+        match timeout(TIMEOUT, ask(&sidecar, "GET", &path, AGENT)).await {
+            Ok(Ok(answer)) if answer.status == 200 => Ok(()),
+            Ok(Ok(answer)) => Err(format!("{path} {}", answer.status)),
             Ok(Err(error)) => Err(format!("{path}: {error}")),
             Err(_) => Err(format!("{path}: no answer within {TIMEOUT:?}")),
         }

@@ -6,7 +6,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use hyper::Method;
 use tokio::sync::Mutex;
 use tokio::time::{Instant, sleep};
 
@@ -69,8 +68,8 @@ impl Narrator {
     }
 
     async fn ask(&self) -> Option<Document> {
-        let (_, body) = ask(&[self.sidecar], Method::GET, "/status", AGENT).await.ok()?;
-        serde_json::from_slice(&body).ok()
+        let answer = ask(&[self.sidecar], "GET", "/status", AGENT).await.ok()?;
+        serde_json::from_slice(&answer.body).ok()
     }
 
     /// Closes the timeline; where something went wrong, that is said elsewhere.

@@ -5,7 +5,6 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::process::Stdio;
 use std::time::Duration;
 
-use hyper::{Method, StatusCode};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tokio::io::{AsyncBufReadExt, BufReader, Lines};
@@ -52,8 +51,8 @@ impl Sidecar {
     /// Until then a refused connection says nothing.
     pub(super) async fn wait_until_healthy(&mut self) -> Result<(), DemoError> {
         let healthy = async |address| {
-            let answer = ask(&[address], Method::GET, "/-/healthy", AGENT).await;
-            matches!(answer, Ok((StatusCode::OK, _)))
+            let answer = ask(&[address], "GET", "/-/healthy", AGENT).await;
+            answer.is_ok_and(|answer| answer.status == 200)
         };
         while !healthy(self.address).await {
             if matches!(self.child.try_wait(), Ok(Some(_))) {

@@ -1,6 +1,9 @@
 //! The headers of our requests.
 
-use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, USER_AGENT};
+use std::fmt;
+
+use hyper::Method;
+use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
 use hyper::http::{HeaderName, HeaderValue};
 
 use crate::target::net::AGENT;
@@ -24,8 +27,50 @@ pub(super) fn parse(value: &str) -> Result<Headers, String> {
     Ok(headers)
 }
 
+/// The headers of every request of a check as they are sent, with the empty line that ends a request.
+pub(super) struct Lines {
+    /// The configured `Host`, which is not among the rest.
+    pub(super) host: Option<String>,
+    /// `Name: value` for each, in order.
+    pub(super) text: String,
+}
+
+impl Lines {
+    pub(super) fn new(headers: &Headers) -> Self {
+        let (mut host, mut text) = (None, String::new());
+        for (name, value) in headers {
+            let value = String::from_utf8_lossy(value.as_bytes());
+            if *name == HOST {
+                host.get_or_insert_with(|| value.into_owned());
+            } else {
+                text.extend([&canonical(name.as_str()), ": ", &value, "\r\n"]);
+            }
+        }
+        text.push_str("\r\n");
+        Self { host, text }
+    }
+}
+
+impl fmt::Debug for Lines {
+    /// A value may be a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+/// A name as Go writes it (`textproto.CanonicalMIMEHeaderKey`): some servers know no other spelling.
+fn canonical(name: &str) -> String {
+    let mut begins = true;
+    let spell = |letter: char| {
+        let spelt = if begins { letter.to_ascii_uppercase() } else { letter };
+        begins = letter == '-';
+        spelt
+    };
+    name.chars().map(spell).collect()
+}
+
 /// Adds what the kubelet adds; a header that is configured empty is not sent (`pkg/probe/http/request.go`).
-pub(super) fn add_defaults(headers: &mut Headers) {
+pub(super) fn add_defaults(headers: &mut Headers, method: &Method) {
     for (name, value) in [(USER_AGENT, AGENT), (ACCEPT, "*/*")] {
         if contains(headers, &name) {
             headers.retain(|(other, value)| *other != name || !value.is_empty());
@@ -35,6 +80,11 @@ pub(super) fn add_defaults(headers: &mut Headers) {
     }
     headers.retain(|(name, _)| *name != CONNECTION);
     headers.push((CONNECTION, HeaderValue::from_static("close")));
+    // A request that could have a body has to say that it has none (RFC 9110, section 8.6).
+    let may_have_body = [Method::POST, Method::PUT, Method::PATCH].contains(method);
+    if may_have_body && !contains(headers, &CONTENT_LENGTH) {
+        headers.push((CONTENT_LENGTH, HeaderValue::from_static("0")));
+    }
 }
 
 /// Adds `Authorization: Basic` for `USER:PASS` from a URL, unless one is configured.
@@ -51,7 +101,7 @@ pub(super) fn add_basic_auth(headers: &mut Headers, credentials: &str) -> Result
 }
 
 /// Whether a header is configured.
-pub(super) fn contains(headers: &Headers, name: &HeaderName) -> bool {
+fn contains(headers: &Headers, name: &HeaderName) -> bool {
     headers.iter().any(|(other, _)| other == name)
 }
 
@@ -94,11 +144,26 @@ mod tests {
 
     #[test]
     fn names_repeat_and_empty_ones_suppress_a_default() {
-        let mut headers = parse("X-A: 1\n\nX-A: 2\r\nUser-Agent:\nAccept: text/plain").unwrap();
-        add_defaults(&mut headers);
-        let shown: Vec<_> =
-            headers.iter().map(|(name, value)| format!("{name}: {}", value.to_str().unwrap())).collect();
-        assert_eq!(shown, ["x-a: 1", "x-a: 2", "accept: text/plain", "connection: close"]);
+        let mut headers =
+            parse("x-a: 1\n\nX-A: 2\r\nUser-Agent:\nAccept: text/plain\nhost: a\nConnection: keep-alive")
+                .unwrap();
+        add_defaults(&mut headers, &Method::GET);
+        let lines = Lines::new(&headers);
+        assert_eq!(lines.text, "X-A: 1\r\nX-A: 2\r\nAccept: text/plain\r\nConnection: close\r\n\r\n");
+        assert_eq!(lines.host.as_deref(), Some("a"));
+    }
+
+    #[test]
+    fn a_method_that_may_have_a_body_says_that_there_is_none() {
+        for (method, configured, expected) in [
+            (Method::POST, "", "Connection: close\r\nContent-Length: 0\r\n\r\n"),
+            (Method::DELETE, "", "Connection: close\r\n\r\n"),
+            (Method::PUT, "\nContent-Length: 00", "Content-Length: 00\r\nConnection: close\r\n\r\n"),
+        ] {
+            let mut headers = parse(&format!("User-Agent:\nAccept:{configured}")).unwrap();
+            add_defaults(&mut headers, &method);
+            assert_eq!(Lines::new(&headers).text, expected, "{method}");
+        }
     }
 
     #[test]

@@ -5,19 +5,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio::net::TcpStream;
 use tokio_rustls::client::TlsStream;
+
+use crate::target::connection::Connection;
 
 /// Takes the end of the connection for the end of the stream, since many servers do not say goodbye in TLS,
 /// and Go does not insist on it (`crypto/tls`, `readRecordOrCCS`). Lengths tell what was cut off.
 pub(super) struct Lenient {
-    stream: TlsStream<TcpStream>,
+    stream: TlsStream<Connection>,
     /// What a server means that hangs up before it has said anything.
     suspicion: Option<&'static str>,
 }
 
 impl Lenient {
-    pub(super) const fn new(stream: TlsStream<TcpStream>, suspicion: Option<&'static str>) -> Self {
+    pub(super) const fn new(stream: TlsStream<Connection>, suspicion: Option<&'static str>) -> Self {
         Self { stream, suspicion }
     }
 

@@ -1,0 +1,65 @@
+//! What has come of an answer so far.
+
+use tokio::io::AsyncReadExt;
+
+use super::Limits;
+use crate::target::net::{BoxStream, io_reason};
+
+/// How much is asked for at once, in bytes: room for most answers.
+const PIECE: usize = 4096;
+
+/// A connection and what was read from it.
+pub(super) struct Reader {
+    stream: BoxStream,
+    bytes: Vec<u8>,
+    used: usize,
+    bytes_left: usize,
+    pieces_left: u32,
+}
+
+impl Reader {
+    /// Reads no more than `limits` allow.
+    pub(super) const fn new(stream: BoxStream, limits: Limits) -> Self {
+        Self { stream, bytes: Vec::new(), used: 0, bytes_left: limits.read, pieces_left: limits.pieces }
+    }
+
+    /// What has come and was not used.
+    pub(super) fn rest(&self) -> &[u8] {
+        &self.bytes[self.used..]
+    }
+
+    /// Marks so many bytes of the rest as used.
+    pub(super) fn use_up(&mut self, count: usize) {
+        self.used += count;
+    }
+
+    /// Waits for more; `false` at the end of the stream.
+    ///
+    /// # Errors
+    /// The connection failed, or too much has come.
+    pub(super) async fn more(&mut self) -> Result<bool, String> {
+        if self.bytes_left == 0 || self.pieces_left == 0 {
+            return Err(format!("the answer has no end within {} bytes", self.bytes.len()));
+        }
+        self.bytes.reserve(PIECE.min(self.bytes_left));
+        let mut limited = (&mut self.stream).take(self.bytes_left as u64);
+        let read = limited.read_buf(&mut self.bytes).await;
+        let read = read.map_err(|error| format!("reading failed: {}", io_reason(&error)))?;
+        self.bytes_left -= read;
+        self.pieces_left -= 1;
+        Ok(read > 0)
+    }
+
+    /// Waits until `count` bytes have come.
+    ///
+    /// # Errors
+    /// Fewer have come, or as for [`Reader::more`].
+    pub(super) async fn at_least(&mut self, count: usize) -> Result<&[u8], String> {
+        while self.rest().len() < count {
+            if !self.more().await? {
+                return Err("the connection was closed before the end of the body".to_owned());
+            }
+        }
+        Ok(&self.rest()[..count])
+    }
+}
