@@ -19,6 +19,8 @@ use crate::verdict::{self, BUILT_IN, Finding, Moment, Verdict};
 pub struct Entry {
     /// What is configured.
     pub check: Arc<Check>,
+    /// Its labels in metrics, without braces. They hold nothing that needs an escape.
+    pub labels: Box<str>,
     /// What its task publishes.
     pub status: watch::Receiver<Status>,
     /// The incarnation in which the kubelet was told that this check has started; 0 for none.
@@ -47,7 +49,12 @@ impl Board {
         let told = if is_successor { incarnations.current().number } else { 0 };
         let mut entries: Vec<Entry> = entries
             .into_iter()
-            .map(|(check, status)| Entry { check, status, told_started: told.into() })
+            .map(|(check, status)| Entry {
+                labels: format!("check=\"{}\",probe=\"{}\"", check.name, check.probe).into(),
+                check,
+                status,
+                told_started: told.into(),
+            })
             .collect();
         entries.sort_by(|a, b| (a.check.probe, &a.check.name).cmp(&(b.check.probe, &b.check.name)));
         Self {

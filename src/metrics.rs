@@ -4,11 +4,16 @@
 //! as the crate's messages they would be twenty thousand allocations for 200 checks, ten times the work.
 
 mod checks;
+mod scrape;
 mod text;
+
+use std::sync::Arc;
 
 use prometheus::{HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::board::Board;
+
+pub use scrape::Scrape;
 
 /// Buckets of `health_proxy_schedule_delay_seconds`.
 const DELAY_BUCKETS: [f64; 8] = [0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10.0];
@@ -54,9 +59,8 @@ impl Metrics {
     ///
     /// # Errors
     /// A metric is wrongly described, which is our fault.
-    pub fn encode(&self, board: &Board) -> prometheus::Result<String> {
-        let mut text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
-        checks::write(&mut text, board);
-        Ok(text)
+    pub fn scrape(&self, board: &Arc<Board>) -> prometheus::Result<Scrape> {
+        let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
+        Ok(Scrape::new(&text, Arc::clone(board)))
     }
 }

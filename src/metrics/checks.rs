@@ -1,130 +1,163 @@
-//! The series of the probes and of the checks, as the board has them at the moment of the scrape.
+//! The metrics of the checks: one family each, and how its lines come from what a check publishes.
 
 use std::time::Duration;
 
-use super::text::{Family, Value};
-use crate::board::{Board, Entry};
+use super::text::{Lines, Value};
+use crate::board::Entry;
 use crate::outcome::Kind;
-use crate::probe::Probe;
 use crate::status::{BUCKETS, Status};
-use crate::tracker::Health;
 use crate::unix_time::UnixTime;
+use crate::verdict::Moment;
 
-/// Appends them to `text`.
-pub(super) fn write(text: &mut String, board: &Board) {
-    let label = |entry: &Entry| format!("check=\"{}\",probe=\"{}\"", entry.check.name, entry.check.probe);
-    let rows: Vec<_> = board.entries().iter().map(|entry| (label(entry), entry)).collect();
-    write_probes(text, board);
-    write_gauges(text, board, &rows);
-    write_counts(text, &rows);
-    write_durations(text, &rows);
+/// When a scrape began.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Now {
+    pub(super) moment: Moment,
+    pub(super) clock: UnixTime,
 }
 
-/// The labels of each check and the check.
-type Rows<'a> = [(String, &'a Entry)];
+/// One metric.
+pub(super) struct Family {
+    name: &'static str,
+    kind: &'static str,
+    help: &'static str,
+    /// Writes the lines of one check.
+    row: fn(&mut Row),
+}
 
-fn write_probes(text: &mut String, board: &Board) {
-    let help = "Whether the probe passes: what its path answers.";
-    let mut family = Family::new(text, "health_proxy_probe_healthy", "gauge", help);
-    for probe in Probe::ALL {
-        family.line("", &["probe=\"", probe.as_str(), "\""], board.passes(probe));
+impl Family {
+    const fn gauge(name: &'static str, help: &'static str, row: fn(&mut Row)) -> Self {
+        Self { name, kind: "gauge", help, row }
     }
-    let incarnation = board.incarnation();
-    let startup = board.started_at().map(|at| at.saturating_duration_since(incarnation.began));
-    let help = "From the beginning of the incarnation until startup passed; 0 until then.";
-    let mut family = Family::new(text, "health_proxy_startup_duration_seconds", "gauge", help);
-    family.line("", &[], startup.unwrap_or_default());
-    let help = "Lives of the main container that were seen, the first included.";
-    Family::new(text, "health_proxy_incarnations_total", "counter", help).line("", &[], incarnation.number);
+
+    const fn counter(name: &'static str, help: &'static str, row: fn(&mut Row)) -> Self {
+        Self { name, kind: "counter", help, row }
+    }
+
+    /// Begins the family.
+    pub(super) fn begin(&self, lines: &mut Lines) {
+        lines.family(self.name, self.kind, self.help);
+    }
+
+    /// Writes the lines of one check.
+    pub(super) fn write(&self, lines: &mut Lines, entry: &Entry, now: Now) {
+        let status = &entry.status.borrow();
+        (self.row)(&mut Row { lines, name: self.name, entry, status, now });
+    }
 }
 
-fn write_gauges(text: &mut String, board: &Board, rows: &Rows) {
-    let (moment, clock) = (board.moment(), UnixTime::now());
-    let mut gauge = |name, help, value: &dyn Fn(&Entry) -> Option<Value>| {
-        let mut family = Family::new(text, name, "gauge", help);
-        for (labels, entry) in rows {
-            if let Some(value) = value(entry) {
-                family.line("", &[labels], value);
-            }
-        }
-    };
-    gauge("health_proxy_check_healthy", "Whether the check is healthy, after thresholds.", &|entry| {
-        Some(entry.is_healthy(moment).into())
-    });
-    gauge(
+/// The lines of one check in one family.
+struct Row<'a> {
+    lines: &'a mut Lines,
+    name: &'static str,
+    entry: &'a Entry,
+    status: &'a Status,
+    now: Now,
+}
+
+impl Row<'_> {
+    /// The only line.
+    fn value(&mut self, value: impl Into<Value>) {
+        self.line("{", "}", value);
+    }
+
+    /// One of several: `begin` ends the name, `end` adds a label to those of the check.
+    fn line(&mut self, begin: &str, end: &str, value: impl Into<Value>) {
+        self.lines.line([self.name, begin, &self.entry.labels, end], value);
+    }
+}
+
+/// Every metric of the checks.
+pub(super) const FAMILIES: [Family; 10] = [
+    Family::gauge("health_proxy_check_healthy", "Whether the check is healthy, after thresholds.", |row| {
+        row.value(row.entry.is_healthy(row.now.moment));
+    }),
+    Family::gauge(
         "health_proxy_check_stale",
         "Whether the check should have finished a run and has not.",
-        &|entry| Some(entry.stale_for(moment).is_some().into()),
-    );
-    gauge("health_proxy_check_consecutive_failures", "How many runs failed in a row.", &|entry| {
-        Some(entry.consecutive_failures(moment).into())
-    });
-    gauge("health_proxy_check_failure_threshold", "How many failures make it unhealthy.", &|entry| {
-        Some(entry.check.timing.thresholds.failure.into())
-    });
-    gauge("health_proxy_check_timeout_seconds", "After which a run has failed.", &|entry| {
-        Some(entry.check.timing.timeout.into())
-    });
-    gauge(
+        |row| row.value(row.entry.stale_for(row.now.moment).is_some()),
+    ),
+    Family::gauge("health_proxy_check_consecutive_failures", "How many runs failed in a row.", |row| {
+        row.value(row.entry.consecutive_failures(row.now.moment));
+    }),
+    Family::gauge("health_proxy_check_failure_threshold", "How many failures make it unhealthy.", |row| {
+        row.value(row.entry.check.timing.thresholds.failure);
+    }),
+    Family::gauge("health_proxy_check_timeout_seconds", "After which a run has failed.", |row| {
+        row.value(row.entry.check.timing.timeout);
+    }),
+    Family::gauge(
         "health_proxy_check_last_success_timestamp_seconds",
         "When the check last passed, in Unix time; 0 before the first time.",
-        &|entry| {
-            let passed = entry.status.borrow().last_success;
-            Some(passed.map_or(Duration::ZERO, |at| clock.since_1970(at)).into())
-        },
-    );
-    // A series of the checks with TLS alone.
-    let expiry = |entry: &Entry| entry.status.borrow().certificate_expiry.map(Value::Whole);
-    if rows.iter().any(|(_, entry)| expiry(entry).is_some()) {
-        gauge(
-            "health_proxy_check_tls_certificate_expiry_timestamp_seconds",
-            "When the first certificate of the presented chain ends, in Unix time.",
-            &expiry,
-        );
-    }
-}
-
-fn write_counts(text: &mut String, rows: &Rows) {
-    let mut counter = |name, help, write: &dyn Fn(&mut Family, &str, &Status)| {
-        let mut family = Family::new(text, name, "counter", help);
-        for (labels, entry) in rows {
-            write(&mut family, labels, &entry.status.borrow());
-        }
-    };
-    counter("health_proxy_check_runs_total", "Runs by result.", &|family, labels, status| {
-        for kind in Kind::ALL {
-            let result = [labels, ",result=\"", kind.as_str(), "\""];
-            family.line("", &result, status.counts.runs[kind.index()]);
-        }
-    });
-    counter(
-        "health_proxy_check_transitions_total",
-        "Changes of the state after thresholds.",
-        &|family, labels, status| {
-            let counts = &status.counts;
-            for (to, count) in
-                [(Health::Healthy, counts.to_healthy), (Health::Unhealthy, counts.to_unhealthy)]
-            {
-                family.line("", &[labels, ",to=\"", to.as_str(), "\""], count);
+        |row| row.value(row.status.last_success.map_or(Duration::ZERO, |at| row.now.clock.since_1970(at))),
+    ),
+    Family::gauge(
+        "health_proxy_check_tls_certificate_expiry_timestamp_seconds",
+        "When the first certificate of the presented chain ends, in Unix time.",
+        |row| {
+            // A series of the checks with TLS alone.
+            if let Some(expiry) = row.status.certificate_expiry {
+                row.value(u64::try_from(expiry).unwrap_or_default());
             }
         },
-    );
+    ),
+    Family::counter("health_proxy_check_runs_total", "Runs by result.", |row| {
+        let ends = [",result=\"success\"}", ",result=\"failure\"}", ",result=\"timeout\"}"];
+        for (kind, end) in Kind::ALL.into_iter().zip(ends) {
+            row.line("{", end, row.status.counts.runs[kind.index()]);
+        }
+    }),
+    Family::counter(
+        "health_proxy_check_transitions_total",
+        "Changes of the state after thresholds.",
+        |row| {
+            row.line("{", ",to=\"healthy\"}", row.status.counts.to_healthy);
+            row.line("{", ",to=\"unhealthy\"}", row.status.counts.to_unhealthy);
+        },
+    ),
+    Family {
+        name: "health_proxy_check_duration_seconds",
+        kind: "histogram",
+        help: "How long runs took, failures included.",
+        row: durations,
+    },
+];
+
+/// The label of each of [`BUCKETS`].
+const BOUNDS: [&str; BUCKETS.len()] = [
+    ",le=\"0.001\"}",
+    ",le=\"0.005\"}",
+    ",le=\"0.025\"}",
+    ",le=\"0.1\"}",
+    ",le=\"0.25\"}",
+    ",le=\"0.5\"}",
+    ",le=\"1\"}",
+    ",le=\"2.5\"}",
+    ",le=\"5\"}",
+    ",le=\"10\"}",
+];
+
+fn durations(row: &mut Row) {
+    let counts = &row.status.counts;
+    let mut cumulative = 0;
+    for (bound, count) in BOUNDS.iter().zip(counts.buckets) {
+        cumulative += count;
+        row.line("_bucket{", bound, cumulative);
+    }
+    let all: u64 = counts.runs.iter().sum();
+    row.line("_bucket{", ",le=\"+Inf\"}", all);
+    row.line("_sum{", "}", counts.duration);
+    row.line("_count{", "}", all);
 }
 
-fn write_durations(text: &mut String, rows: &Rows) {
-    let bounds = BUCKETS.map(|bound| bound.to_string());
-    let help = "How long runs took, failures included.";
-    let mut family = Family::new(text, "health_proxy_check_duration_seconds", "histogram", help);
-    for (labels, entry) in rows {
-        let counts = &entry.status.borrow().counts;
-        let mut cumulative = 0;
-        for (bound, count) in bounds.iter().zip(counts.buckets) {
-            cumulative += count;
-            family.line("_bucket", &[labels, ",le=\"", bound, "\""], cumulative);
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn labels_are_those_of_the_values() {
+        for (label, bound) in BOUNDS.iter().zip(BUCKETS) {
+            assert_eq!(*label, format!(",le=\"{bound}\"}}"));
         }
-        let all: u64 = counts.runs.iter().sum();
-        family.line("_bucket", &[labels, ",le=\"+Inf\""], all);
-        family.line("_sum", &[labels], counts.duration);
-        family.line("_count", &[labels], all);
     }
 }

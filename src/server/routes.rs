@@ -39,6 +39,9 @@ const SERIES: [(&str, &[&str]); 11] = [
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
+/// The type of the answers for people.
+pub(super) const TEXT: &str = "text/plain; charset=utf-8";
+
 type Shared = State<Arc<Site>>;
 
 /// All routes over `site`.
@@ -52,7 +55,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/", get(status_page))
         .route("/-/healthy", get(healthy))
         .route("/drain", post(drain))
-        .route("/metrics", get(metrics).layer(from_fn(large::one_of_few)))
+        .route("/metrics", get(metrics))
         .route("/status", get(status).layer(from_fn(large::one_of_few)));
     for probe in Probe::ALL {
         router = router
@@ -71,10 +74,14 @@ async fn finish(State(site): Shared, request: Request, next: Next) -> Response<B
     let mut response = next.run(request).await;
     let route = route.as_ref().map_or("other", |route| route.as_str());
     site.metrics.http_requests.with_label_values(&[route, response.status().as_str()]).inc();
-    let headers = response.headers_mut();
+    set_headers(response.headers_mut());
+    response
+}
+
+/// The headers that all answers have.
+pub(super) fn set_headers(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-    response
 }
 
 /// `/livez`, `/readyz`, `/startupz`
@@ -143,8 +150,8 @@ async fn drain(
 }
 
 async fn metrics(State(site): Shared) -> Response<Body> {
-    match site.metrics.encode(&site.board) {
-        Ok(body) => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", body),
+    match site.metrics.scrape(&site.board) {
+        Ok(scrape) => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Body::new(scrape)),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
 }
@@ -182,7 +189,7 @@ const fn code(passes: bool) -> StatusCode {
 }
 
 fn text(code: StatusCode, body: impl Into<Body>) -> Response<Body> {
-    typed(code, "text/plain; charset=utf-8", body)
+    typed(code, TEXT, body)
 }
 
 fn typed(code: StatusCode, content_type: &'static str, body: impl Into<Body>) -> Response<Body> {

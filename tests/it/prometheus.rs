@@ -116,3 +116,17 @@ fn every_series_exists_from_the_start() {
     let of_check = process.lines().filter(|line| line.contains(labels)).count();
     assert!(of_check <= 25, "{of_check} series for a check");
 }
+
+#[test]
+fn a_scrape_is_whole_however_many_checks_there_are() {
+    let names: Vec<String> = (0..300).map(|number| format!("READINESS_CHECK_{number}")).collect();
+    let variables: Vec<_> = names.iter().map(|name| (name.as_str(), "file:/no/such")).collect();
+    let sidecar = Sidecar::start(&variables);
+    let scrape = sidecar.get("/metrics");
+    assert!(scrape.head.contains("transfer-encoding: chunked"), "{}", scrape.head);
+    let of_checks = |line: &&str| line.contains("{check=\"check-");
+    assert_eq!(scrape.body.lines().filter(of_checks).count(), 300 * 24);
+    let families = scrape.body.lines().filter(|line| line.starts_with("# TYPE health_proxy_check_"));
+    assert_eq!(families.count(), 10);
+    assert!(scrape.body.ends_with('\n'));
+}

@@ -49,7 +49,24 @@ impl Answer {
     fn parse(text: &str) -> Option<Self> {
         let (head, body) = text.split_once("\r\n\r\n")?;
         let status = head.split(' ').nth(1)?.parse().ok()?;
-        Some(Self { status, head: head.to_ascii_lowercase(), body: body.to_owned() })
+        let head = head.to_ascii_lowercase();
+        let is_chunked = head.contains("\r\ntransfer-encoding: chunked");
+        let body = if is_chunked && !body.is_empty() { unchunked(body)? } else { body.to_owned() };
+        Some(Self { status, head, body })
+    }
+}
+
+/// A body that came in chunks, if it came whole.
+fn unchunked(mut chunks: &str) -> Option<String> {
+    let mut body = String::new();
+    loop {
+        let (size, rest) = chunks.split_once("\r\n")?;
+        let (chunk, rest) = rest.split_at_checked(usize::from_str_radix(size, 16).ok()?)?;
+        body.push_str(chunk);
+        chunks = rest.strip_prefix("\r\n")?;
+        if chunk.is_empty() {
+            return Some(body);
+        }
     }
 }
 

@@ -1,0 +1,92 @@
+//! One scrape, made while it is sent: however many checks there are, a reader costs no more than a piece.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use hyper::body::{Body, Bytes, Frame};
+
+use super::checks::{FAMILIES, Now};
+use super::text::Lines;
+use crate::board::Board;
+use crate::probe::Probe;
+use crate::unix_time::UnixTime;
+
+/// How large a piece is, in bytes; the lines of one check more or less.
+const PIECE: usize = 32 * 1024;
+
+/// Room for the lines of one check.
+const ROW: usize = 2 * 1024;
+
+/// The pieces of an answer to `/metrics`, each of whole lines.
+#[derive(Debug)]
+pub struct Scrape {
+    board: Arc<Board>,
+    now: Now,
+    /// What does not depend on the checks, before anything else is taken.
+    lines: Lines,
+    family: usize,
+    entry: usize,
+}
+
+impl Scrape {
+    /// Begins with `text`, the lines of what is counted elsewhere.
+    pub(super) fn new(text: &str, board: Arc<Board>) -> Self {
+        let now = Now { moment: board.moment(), clock: UnixTime::now() };
+        let mut lines = Lines::default();
+        lines.make_room(PIECE + ROW);
+        lines.text(text);
+        write_probes(&mut lines, &board);
+        Self { board, now, lines, family: 0, entry: 0 }
+    }
+}
+
+impl Body for Scrape {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.next_piece().map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
+impl Scrape {
+    fn next_piece(&mut self) -> Option<Bytes> {
+        let lines = &mut self.lines;
+        lines.make_room(PIECE + ROW);
+        while lines.len() < PIECE
+            && let Some(family) = FAMILIES.get(self.family)
+        {
+            if self.entry == 0 {
+                family.begin(lines);
+            }
+            if let Some(entry) = self.board.entries().get(self.entry) {
+                family.write(lines, entry, self.now);
+                self.entry += 1;
+            } else {
+                (self.family, self.entry) = (self.family + 1, 0);
+            }
+        }
+        (lines.len() > 0).then(|| lines.take())
+    }
+}
+
+fn write_probes(lines: &mut Lines, board: &Board) {
+    lines.family("health_proxy_probe_healthy", "gauge", "Whether the probe passes: what its path answers.");
+    for probe in Probe::ALL {
+        let series = ["health_proxy_probe_healthy{probe=\"", probe.as_str(), "\"}"];
+        lines.line(series, board.passes(probe));
+    }
+    let incarnation = board.incarnation();
+    let startup = board.started_at().map(|at| at.saturating_duration_since(incarnation.began));
+    let name = "health_proxy_startup_duration_seconds";
+    lines.family(name, "gauge", "From the beginning of the incarnation until startup passed; 0 until then.");
+    lines.line([name], startup.unwrap_or_default());
+    let name = "health_proxy_incarnations_total";
+    lines.family(name, "counter", "Lives of the main container that were seen, the first included.");
+    lines.line([name], incarnation.number);
+}
