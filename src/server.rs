@@ -6,6 +6,7 @@
 mod answer;
 pub mod document;
 mod large;
+mod quick;
 mod routes;
 mod seats;
 
@@ -15,6 +16,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use http_body_util::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -25,6 +27,7 @@ use tower::ServiceExt;
 
 use crate::board::Board;
 use crate::metrics::Metrics;
+use quick::Quick;
 use seats::{Seat, Seats};
 
 /// What the answers are made of.
@@ -56,6 +59,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Answers on `listener` until `shutdown`, then lets the requests in flight finish.
 pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
+    let quick = Arc::new(Quick::new(Arc::clone(&site)));
     let router = routes::router(site);
     let (closing, _) = watch::channel(false);
     let mut seats = Seats::new();
@@ -67,7 +71,7 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: impl Future
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let closing = closing.subscribe();
-                    seats.take(|seat| connection(stream, peer, router.clone(), seat, closing)).await;
+                    seats.take(|seat| connection(stream, peer, Arc::clone(&quick), router.clone(), seat, closing)).await;
                 }
                 Err(error) => pause(&error, &mut seats).await,
             },
@@ -90,14 +94,23 @@ async fn pause(error: &io::Error, seats: &mut Seats) {
 async fn connection(
     stream: TcpStream,
     peer: SocketAddr,
+    quick: Arc<Quick>,
     router: Router,
     seat: Arc<Seat>,
     mut closing: watch::Receiver<bool>,
 ) {
     let answer = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         seat.touch();
-        request.extensions_mut().insert(routes::Peer(peer.ip()));
-        router.clone().oneshot(request)
+        let quick = quick.answer(&request).ok_or_else(|| router.clone());
+        async move {
+            match quick {
+                Ok(response) => Ok(response.map(Either::Left)),
+                Err(router) => {
+                    request.extensions_mut().insert(routes::Peer(peer.ip()));
+                    router.oneshot(request).await.map(|response| response.map(Either::Right))
+                }
+            }
+        }
     });
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
