@@ -1,10 +1,11 @@
 //! A fault of our own ends the process with a clear last line, rather than have remembered answers served.
 
-use std::future::pending;
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;
+use std::time::Duration;
 
 use tokio::net::TcpListener;
+use tokio::time::sleep;
 
 use super::{AppError, run};
 use crate::config::Config;
@@ -13,11 +14,14 @@ use crate::log;
 /// Which fault the process that is to end shall have.
 const FAULT: &str = "FAULT_OF_A_TEST";
 
+/// After which a worker without the fault is told to end, so that a test fails rather than hangs.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 async fn worker_with(fault: &str) -> Result<(), AppError> {
     let check = (format!("READINESS_FAULT_{fault}").into(), "exec:true".into());
     let config = Config::read([check]).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    run(config, listener, false, pending()).await
+    run(config, listener, false, sleep(PATIENCE)).await
 }
 
 #[test]

@@ -19,6 +19,9 @@ use crate::tracker::Thresholds;
 
 const PERIOD: Duration = Duration::from_secs(10);
 
+/// More runs than any script here has: a schedule that stands still fails its test rather than hangs it.
+const TOO_MANY_RUNS: usize = 1000;
+
 /// What one scripted run does.
 #[derive(Clone, Copy)]
 enum Step {
@@ -47,6 +50,7 @@ impl Script {
 
     fn next(&self) -> Step {
         let mut runs = self.runs.lock().unwrap();
+        assert!(runs.len() < TOO_MANY_RUNS, "a burst of runs");
         runs.push(Instant::now());
         self.steps[(runs.len() - 1).min(self.steps.len() - 1)]
     }
