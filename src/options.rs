@@ -205,15 +205,25 @@ mod tests {
 
     #[test]
     fn seconds_have_bounds_and_no_unit() {
-        assert_eq!(seconds(0.01)("0.5"), Ok(Duration::from_millis(500)));
-        for wrong in ["", "0.001", "-1", "10s", "1e3", "NaN", "inf", "99999999", ".", "+1"] {
+        for (right, expected) in [
+            ("0.01", Duration::from_millis(10)),
+            ("0.5", Duration::from_millis(500)),
+            (".5", Duration::from_millis(500)),
+            ("10", Duration::from_secs(10)),
+            ("31536000", Duration::from_secs(365 * 24 * 3600)),
+        ] {
+            assert_eq!(seconds(0.01)(right), Ok(expected), "{right}");
+        }
+        for wrong in ["", "0.001", "-1", "10s", "1e3", "NaN", "inf", "31536000.1", ".", "+1"] {
             assert!(seconds(0.01)(wrong).is_err(), "{wrong}");
         }
     }
 
     #[test]
     fn thresholds_are_whole_and_positive() {
-        assert_eq!(threshold("3"), Ok(3));
+        for (right, expected) in [("1", 1), ("3", 3), ("4294967295", u32::MAX)] {
+            assert_eq!(threshold(right), Ok(expected), "{right}");
+        }
         for wrong in ["", "0", "-1", "1.5", "+1", "4294967296"] {
             assert!(threshold(wrong).is_err(), "{wrong}");
         }

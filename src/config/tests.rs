@@ -59,6 +59,25 @@ fn options_override_the_defaults_of_the_probe() {
     assert!(!check.required);
 }
 
+/// `kubelet.md` section 1: success must be 1 for liveness and startup.
+#[test]
+fn only_readiness_may_want_more_than_one_success() {
+    for (probe, value, is_accepted) in [
+        ("READINESS", "3", true),
+        ("READINESS", "0", false),
+        ("LIVENESS", "1", true),
+        ("LIVENESS", "2", false),
+        ("STARTUP", "1", true),
+        ("STARTUP", "2", false),
+    ] {
+        for option in ["_SUCCESS_THRESHOLD", "_A_SUCCESS_THRESHOLD"] {
+            let result = read(&[(&format!("{probe}_A"), "tcp://:1"), (&format!("{probe}{option}"), value)]);
+            let found = result.ok().map(|config| config.checks[0].0.timing.thresholds.success.to_string());
+            assert_eq!(found.as_deref(), is_accepted.then_some(value), "{probe}{option}={value}");
+        }
+    }
+}
+
 #[test]
 fn a_check_may_be_named_like_an_option() {
     let config = read(&[
@@ -214,6 +233,10 @@ fn options_in_the_wrong_place_are_refused() {
     assert_error(
         &[("LIVENESS_DB", "tcp://:5432"), ("LIVENESS_DB_METHOD", "GET")],
         "LIVENESS_DB_METHOD=\"GET\": a tcp target has no such option",
+    );
+    assert_error(
+        &[("LIVENESS_A", "grpcs://:1"), ("LIVENESS_A_TLS_CERT_FILE", "/tls.crt")],
+        "LIVENESS_A_TLS_CERT_FILE=\"/tls.crt\": needs _TLS_KEY_FILE as well",
     );
     assert_error(
         &[WEB, ("LIVENESS_METHOD", "GET")],
