@@ -140,6 +140,30 @@ fn half_a_link_is_no_link() {
     assert_eq!(own.checks[0].0.target, "tcp://localhost:80");
 }
 
+/// The kubelet's variables have exactly these forms, and all others of a Service's name are the user's.
+#[test]
+fn what_only_resembles_a_link_is_a_check() {
+    let pair = [("LIVENESS_WEB_SERVICE_HOST", "10.0.0.1"), ("LIVENESS_WEB_SERVICE_PORT", "80")];
+    for rest in [
+        "",
+        "_SERVICE",
+        "_SERVICE_PORTS",
+        "_PORT_TCP",
+        "_PORT_HTTP_TCP",
+        "_PORT_65536_TCP",
+        "_PORT_80",
+        "_PORT_80_HTTP",
+        "_PORT_80_TCP_NAME",
+        "_PORT_80_TCP_ADDR_2",
+        "_NODE_80_TCP",
+        "2_PORT_80_TCP",
+    ] {
+        let name = format!("LIVENESS_WEB{rest}");
+        let config = read(&[pair[0], pair[1], (&name, "tcp://:1")]).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert_eq!(config.checks.len(), 1, "{name}");
+    }
+}
+
 #[test]
 fn wrong_values_are_named() {
     let option = |name: &'static str, value: &'static str| [WEB, (name, value)];
@@ -192,6 +216,10 @@ fn wrong_targets_are_named_without_their_password() {
         &[("LIVENESS_RUN", "exec:")],
         "LIVENESS_RUN=\"exec:\": no command; accepted: exec:COMMAND ARG… or exec:[\"COMMAND\",\"ARG\"]",
     );
+    for no_url in ["exec:mail 'me@host", "file:me@host", "unix:me@host"] {
+        let expected = format!("LIVENESS_WEB={no_url:?}: ");
+        assert!(errors(&[("LIVENESS_WEB", no_url)])[0].starts_with(&expected), "{no_url} has no password");
+    }
     let config = read(&[("LIVENESS_WEB", "http://user:secret@:80/")]).unwrap();
     assert_eq!(config.checks[0].0.target, "http://***@localhost:80/");
     assert!(!format!("{config:?}").contains("c2VjcmV0"), "the header stays hidden");
@@ -212,6 +240,18 @@ fn misspelt_names_get_a_hint() {
             "LIVENESS_PERIOD=\"5\": neither an option of LIVENESS nor a target ({TARGETS}); \
              did you mean LIVENESS_PERIOD_SECONDS?"
         ),
+    );
+    // What was meant holds a secret, or nobody knows what was meant.
+    assert_error(
+        &[WEB, ("LIVENESS_WEB_HTTP_HEADER", "Authorization: Bearer secret")],
+        &format!(
+            "LIVENESS_WEB_HTTP_HEADER=(hidden): neither an option of LIVENESS_WEB nor a target ({TARGETS}); \
+             did you mean LIVENESS_WEB_HTTP_HEADERS?"
+        ),
+    );
+    assert_error(
+        &[WEB, ("LIVENESS_WEB_QUUX", "5")],
+        &format!("LIVENESS_WEB_QUUX=(hidden): neither an option of LIVENESS_WEB nor a target ({TARGETS})"),
     );
     assert_error(
         &[WEB, ("LIVENESS_WBE_PERIOD_SECONDS", "5")],
