@@ -4,6 +4,8 @@ use std::ffi::OsString;
 use std::os::unix::ffi::OsStringExt;
 use std::time::Duration;
 
+use tracing::Level;
+
 use super::{Config, LogFormat};
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
@@ -108,6 +110,28 @@ fn settings() {
     assert_eq!(config.settings.log_format, Some(LogFormat::Json));
     assert_eq!(config.settings.shutdown_delay, Duration::from_millis(2500));
     assert!(!config.settings.details);
+}
+
+#[test]
+fn without_settings_the_defaults_apply() {
+    let settings = read(&[WEB]).unwrap().settings;
+    assert_eq!((settings.listen, settings.log_format, settings.details), (None, None, true));
+    assert_eq!(settings.shutdown_delay, Duration::ZERO);
+    assert_eq!(settings.log, "info".parse().unwrap());
+}
+
+#[test]
+fn a_log_has_a_level_for_each_target_and_a_format() {
+    for (value, format) in [("text", LogFormat::Text), ("json", LogFormat::Json)] {
+        let settings = read(&[WEB, ("HEALTH_PROXY_LOG_FORMAT", value)]).unwrap().settings;
+        assert_eq!(settings.log_format, Some(format));
+    }
+    let log = read(&[WEB, ("HEALTH_PROXY_LOG", "warn,health_proxy=debug")]).unwrap().settings.log;
+    let levels =
+        [("health_proxy", Level::DEBUG, true), ("h2", Level::WARN, true), ("h2", Level::INFO, false)];
+    for (target, level, is_logged) in levels {
+        assert_eq!(log.would_enable(target, &level), is_logged, "{target} at {level}");
+    }
 }
 
 #[test]
