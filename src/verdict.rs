@@ -108,3 +108,6 @@ impl Verdict {
         failed.collect::<Vec<_>>().join("; ")
     }
 }
+
+#[cfg(test)]
+mod tests;
