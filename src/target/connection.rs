@@ -17,7 +17,10 @@ pub struct Connection(State);
 
 #[derive(Debug)]
 enum State {
-    Unwatched(Socket),
+    Unwatched {
+        socket: Socket,
+        has_spoken: bool,
+    },
     Watched(TcpStream),
     /// It could not be watched, and is closed.
     Lost,
@@ -31,6 +34,8 @@ impl Connection {
     pub async fn open(address: SocketAddr) -> io::Result<Self> {
         let kind = Type::STREAM.nonblocking();
         let socket = Socket::new(Domain::for_address(address), kind, Some(Protocol::TCP))?;
+        // The last packet of the handshake goes along with the first that we send, or with the farewell.
+        socket.set_tcp_quickack(false)?;
         let address = address.into();
         // Asked once more, the kernel tells what became of the first call: on loopback the handshake is over by then.
         match socket.connect(&address).or_else(|_| socket.connect(&address)) {
@@ -39,20 +44,20 @@ impl Connection {
                 stream.writable().await?;
                 stream.take_error()?.map_or(Ok(Self(State::Watched(stream))), Err)
             }
-            connected => connected.map(|()| Self(State::Unwatched(socket))),
+            connected => connected.map(|()| Self(State::Unwatched { socket, has_spoken: false })),
         }
     }
 
     /// The stream, watched from now on.
     fn watched(&mut self) -> io::Result<Pin<&mut TcpStream>> {
-        if let State::Unwatched(_) = self.0
-            && let State::Unwatched(socket) = std::mem::replace(&mut self.0, State::Lost)
+        if let State::Unwatched { .. } = self.0
+            && let State::Unwatched { socket, .. } = std::mem::replace(&mut self.0, State::Lost)
         {
             self.0 = State::Watched(TcpStream::from_std(socket.into())?);
         }
         match &mut self.0 {
             State::Watched(stream) => Ok(Pin::new(stream)),
-            State::Unwatched(_) | State::Lost => Err(io::ErrorKind::NotConnected.into()),
+            State::Unwatched { .. } | State::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
 }
@@ -63,6 +68,10 @@ impl AsyncRead for Connection {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let State::Unwatched { socket, has_spoken: false } = &self.0 {
+            // The peer is to speak first, and waits for the end of the handshake.
+            socket.set_tcp_quickack(true)?;
+        }
         self.watched()?.poll_read(context, buffer)
     }
 }
@@ -73,8 +82,9 @@ impl AsyncWrite for Connection {
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<io::Result<usize>> {
-        if let State::Unwatched(socket) = &self.0 {
+        if let State::Unwatched { socket, has_spoken } = &mut self.0 {
             let sent = socket.send(bytes);
+            *has_spoken = true;
             if !sent.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock) {
                 return Poll::Ready(sent);
             }
@@ -88,7 +98,7 @@ impl AsyncWrite for Connection {
 
     fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &self.0 {
-            State::Unwatched(socket) => Poll::Ready(socket.shutdown(Shutdown::Write)),
+            State::Unwatched { socket, .. } => Poll::Ready(socket.shutdown(Shutdown::Write)),
             _ => self.watched()?.poll_shutdown(context),
         }
     }
@@ -113,7 +123,7 @@ mod tests {
         let listener = listener(1);
         let mut near = Connection::open(listener.local_addr().unwrap()).await.unwrap();
         near.write_all(b"ask").await.unwrap();
-        assert!(matches!(near.0, State::Unwatched(_)), "{near:?}");
+        assert!(matches!(near.0, State::Unwatched { .. }), "{near:?}");
         let (mut far, _) = listener.accept().unwrap();
         io::Read::read_exact(&mut far, &mut [0; 3]).unwrap();
         io::Write::write_all(&mut far, b"answer").unwrap();
@@ -122,6 +132,20 @@ mod tests {
         near.read_to_string(&mut answer).await.unwrap();
         assert_eq!(answer, "answer");
         assert!(matches!(near.0, State::Watched(_)), "{near:?}");
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_speaks_first_is_not_kept_waiting() {
+        let listener = listener(1);
+        listener.set_nonblocking(true).unwrap();
+        let mut near = Connection::open(listener.local_addr().unwrap()).await.unwrap();
+        // Nobody has been told yet that the handshake is over.
+        assert_eq!(listener.accept().unwrap_err().kind(), io::ErrorKind::WouldBlock);
+        let mut nothing = [0];
+        let read = near.read(&mut nothing);
+        let accepted = async { listener.accept() };
+        let accepted = tokio::select! { biased; _ = read => unreachable!("nobody speaks"), accepted = accepted => accepted };
+        accepted.expect("it is over");
     }
 
     #[tokio::test]
@@ -140,7 +164,16 @@ mod tests {
         let late = loop {
             let mut late = Box::pin(Connection::open(address));
             match std::future::poll_fn(|context| Poll::Ready(late.as_mut().poll(context))).await {
-                Poll::Ready(connected) => waiting.push(connected.unwrap()),
+                Poll::Ready(connected) => {
+                    let mut connected = connected.unwrap();
+                    // Once it is read, the backlog has it.
+                    let mut nothing = [0];
+                    let mut read = Box::pin(connected.read(&mut nothing));
+                    std::future::poll_fn(|context| Poll::Ready(read.as_mut().poll(context).is_pending()))
+                        .await;
+                    drop(read);
+                    waiting.push(connected);
+                }
                 Poll::Pending => break late,
             }
         };

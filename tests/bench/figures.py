@@ -99,11 +99,13 @@ def http(table):
         costs = in_turns(
             ours=lambda: checks_cost(target.http, target.count),
             floor=lambda: floor_cost("http-floor", f"127.0.0.1:{target.port}", "/"),
+            resetting=lambda: floor_cost("http-floor", f"127.0.0.1:{target.port}", "/", last="reset"),
             haproxy=lambda: haproxy_cost(backend, target.count),
             blackbox=lambda: blackbox_cost(target))
     table.ratio("CPU of an HTTP check", costs["ours"], "floor", costs["floor"], "us", most=1.5)
     table.ratio("CPU of an HTTP check", costs["ours"], "HAProxy", costs["haproxy"], "us", most=1)
     table.ratio("CPU of an HTTP check", costs["ours"], "blackbox", costs["blackbox"], "us", most=1)
+    forbidden_by(table, "HTTP", costs)
 
 
 def tcp(table):
@@ -113,10 +115,18 @@ def tcp(table):
         costs = in_turns(
             ours=lambda: checks_cost(target.tcp, target.count),
             floor=lambda: floor_cost("tcp-floor", f"127.0.0.1:{target.port}"),
+            resetting=lambda: floor_cost("tcp-floor", f"127.0.0.1:{target.port}", last="reset"),
             # It resets a connection before the target could accept it: what is due is taken for done.
             haproxy=lambda: haproxy_cost(backend, lambda: time.monotonic() * RATE))
     table.ratio("CPU of a TCP check", costs["ours"], "floor", costs["floor"], "us", most=1.5)
     table.ratio("CPU of a TCP check", costs["ours"], "HAProxy", costs["haproxy"], "us", most=1)
+    forbidden_by(table, "TCP", costs)
+
+
+def forbidden_by(table, kind, costs):
+    """Why HAProxy is out of reach: the least program that says farewell costs more, the least that resets does not."""
+    for name, floor_costs in [("floor", costs["floor"]), ("floor with resets", costs["resetting"])]:
+        table.ratio(f"the {kind} {name} itself", floor_costs, "HAProxy", costs["haproxy"], "us")
 
 
 def execute(table):
@@ -131,10 +141,10 @@ def checks_cost(target, count=None):
         return cost(ours, count or ours.runs)
 
 
-def floor_cost(name, *arguments):
+def floor_cost(name, *arguments, last=""):
     """The same for a floor."""
     runs = RATE * SECONDS
-    return floor(name, *arguments, RATE, runs) * 1e6 / runs
+    return floor(name, *arguments, RATE, runs, *last.split()) * 1e6 / runs
 
 
 def haproxy_servers(port):

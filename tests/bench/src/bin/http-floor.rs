@@ -1,7 +1,7 @@
-//! `http-floor ADDRESS PATH RATE RUNS`: connect, request, read to the end, close, all of it blocking.
+//! `http-floor ADDRESS PATH RATE RUNS [reset]`: connect, request, read to the end, close, all of it blocking.
 
 use std::io::{self, Read, Write};
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 fn main() -> io::Result<()> {
     let mut arguments = std::env::args().skip(1);
@@ -11,7 +11,7 @@ fn main() -> io::Result<()> {
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     let mut answer = [0; 16 * 1024];
     floors::paced(2, || {
-        let mut stream = TcpStream::connect(address)?;
+        let mut stream = floors::connect(address)?;
         stream.write_all(request.as_bytes())?;
         let mut length = 0;
         while !is_whole(&answer[..length]) {

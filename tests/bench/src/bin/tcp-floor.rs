@@ -1,10 +1,10 @@
-//! `tcp-floor ADDRESS RATE RUNS`: connect and close.
+//! `tcp-floor ADDRESS RATE RUNS [reset]`: connect and close.
 
 use std::io;
-use std::net::{SocketAddr, TcpStream};
+use std::net::SocketAddr;
 
 fn main() -> io::Result<()> {
     let address: SocketAddr =
         std::env::args().nth(1).and_then(|text| text.parse().ok()).ok_or(io::ErrorKind::InvalidInput)?;
-    floors::paced(1, || TcpStream::connect(address).map(drop))
+    floors::paced(1, || floors::connect(address).map(drop))
 }
