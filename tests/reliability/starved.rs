@@ -211,7 +211,8 @@ pub fn stopped(scale: &Scale) -> Tally {
     let (supervisor, worker) = (sidecar.supervisor(), sidecar.worker());
     let mut tally = Tally::default();
     expect_well(&sidecar, &mut tally);
-    let before = runs(&sidecar, "");
+    let failed = || runs(&sidecar, "result=\"failure\"") + runs(&sidecar, "result=\"timeout\"");
+    let (before, failed_before) = (runs(&sidecar, ""), failed());
     for id in [worker, supervisor] {
         signal(id, Signal::SIGSTOP);
     }
@@ -231,6 +232,8 @@ pub fn stopped(scale: &Scale) -> Tally {
     // Three checks at five runs a second, one run each that was due, and one that was under way.
     let allowed = 15.0 * continued.elapsed().as_secs_f64() + 12.0;
     tally.check(after - before <= allowed, || format!("a burst of {} runs", after - before));
+    let wrong = failed() - failed_before;
+    tally.check(wrong == 0.0, || format!("{wrong} runs of a good app failed"));
     expect_well(&sidecar, &mut tally);
     tally.check(sidecar.worker() == worker, || "the worker has died".to_owned());
     tally
@@ -324,6 +327,12 @@ pub fn empty_root(_: &Scale) -> Tally {
         .set("READINESS_NAME_PERIOD_SECONDS", "0.2")
         .set("READINESS_COMMAND", "exec:true")
         .set("READINESS_FILE", "file:/var/ready")
+        .set("READINESS_INSIDE", "file:/var/ready")
+        .set("READINESS_INSIDE_IN_PROCESS", "app")
+        // It would look for a new container by who listens on its port.
+        .set("LIVENESS_GONE", "tcp://127.0.0.1:1")
+        .set("LIVENESS_GONE_PERIOD_SECONDS", "0.2")
+        .set("LIVENESS_GONE_REQUIRED", "false")
         .program("/health-proxy")
         .through(wrapper)
         .start();
@@ -337,9 +346,13 @@ pub fn empty_root(_: &Scale) -> Tally {
             let body = sidecar.get("/readyz").body;
             (!body.contains("no result yet")).then_some(body)
         });
-        for reason in ["name failed: ", "command failed: cannot ", "file failed: /var/ready: "] {
+        for reason in
+            ["name failed: ", "command failed: cannot ", "file failed: /var/ready: ", "inside failed: "]
+        {
             tally.check(ready.contains(reason), || format!("{reason:?} is not in {ready:?}"));
         }
+        let incarnations = sidecar.metric("health_proxy_incarnations_total", "");
+        tally.check(incarnations < 2.0, || format!("{incarnations} incarnations of one app"));
         for path in ["/livez", "/-/healthy", "/metrics", "/status"] {
             tally.check(sidecar.get(path).status == 200, || format!("{path}: {:?}", sidecar.get(path)));
         }
