@@ -5,6 +5,8 @@
 
 # Compiling happens on the builder's own architecture, whatever the image is for: no emulation.
 FROM --platform=$BUILDPLATFORM docker.io/library/rust:1.95.0-bookworm AS build
+# What writes the bill of materials into the binary. It runs here, so it is built before any target is set.
+RUN command -v cargo-auditable || cargo install --locked cargo-auditable@0.7.7
 ARG TARGETARCH
 WORKDIR /build
 # A C compiler is there for the builder's own architecture; only the other one has to be fetched.
@@ -25,10 +27,10 @@ RUN set -eu; \
 COPY .cargo .cargo
 COPY Cargo.toml Cargo.lock ./
 RUN mkdir src && touch src/lib.rs && echo 'fn main() {}' > src/main.rs \
-    && cargo build --release --locked && rm -r src
+    && cargo auditable build --release --locked && rm -r src
 COPY src src
 # Cargo goes by modification times, and those of a checkout may be older than the empty program's.
-RUN touch src/lib.rs src/main.rs && cargo build --release --locked \
+RUN touch src/lib.rs src/main.rs && cargo auditable build --release --locked \
     && cp target/*/release/health-proxy /health-proxy
 
 # For exec checks that need `sh`, `ls`, `nc` or `wget` beside them.

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::incarnation::{Incarnation, Incarnations};
 use crate::listener::ListenerWatch;
@@ -253,7 +253,7 @@ impl<A: Attempt> CheckTask<A> {
     }
 }
 
-/// One run: an attempt at the target, cut off at the check's timeout.
+/// One run: an attempt at the target, cut off at the check's timeout (of our own time: see `deadline`).
 pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
     #[cfg(test)]
     fault::strike(&check.name);
@@ -261,12 +261,14 @@ pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
     let (limit, stage) = (check.timing.timeout, Stage::default());
     // In a box of its own, since a resting check should not pay for the memory of a running one.
     let attempt = Box::pin(target.attempt(&stage));
-    let outcome = match timeout(limit, attempt).await {
-        Ok(outcome) => outcome,
-        Err(_) => Outcome::Timeout(target.timed_out(&stage, limit).into()),
+    let outcome = tokio::select! {
+        biased;
+        outcome = attempt => outcome,
+        () = deadline::reached(began, limit) => Outcome::Timeout(target.timed_out(&stage, limit).into()),
     };
     Run { began, duration: began.elapsed(), outcome }
 }
 
+mod deadline;
 #[cfg(test)]
 mod fault;

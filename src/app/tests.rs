@@ -28,6 +28,8 @@ enum Step {
     Pass,
     Fail,
     PassAfter(Duration),
+    /// An exchange of so many turns, none of which takes the target long.
+    PassInTurns(u32),
     Hang,
 }
 
@@ -63,6 +65,12 @@ impl Attempt for Script {
             Step::Fail => Outcome::failure("scripted"),
             Step::PassAfter(time) => {
                 sleep(time).await;
+                Outcome::Success
+            }
+            Step::PassInTurns(turns) => {
+                for _ in 0..turns {
+                    sleep(Duration::from_millis(1)).await;
+                }
                 Outcome::Success
             }
             Step::Hang => pending().await,
@@ -163,6 +171,24 @@ async fn a_run_without_a_result_fails_at_its_timeout() {
     assert!(rig.board.passes(Probe::Liveness));
     rig.at(1000).await;
     assert_eq!(rig.reasons(Probe::Liveness), "a: timed out after 1s");
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_in_which_the_sidecar_stands_still_is_not_held_against_the_app() {
+    let timing = Timing { thresholds: thresholds(1, 1), ..Timing::default() };
+    for (step, passes) in [(Step::PassInTurns(4), true), (Step::Hang, false)] {
+        let script = Script::new(&[step]);
+        let rig = Rig::start(&[(timed(Probe::Liveness, timing), &script)]);
+        rig.at(0).await;
+        // Starved: whatever it does next comes longer after the last than the whole timeout.
+        for _ in 0..8 {
+            advance(Duration::from_millis(1100)).await;
+        }
+        // Whoever has not answered a timeout later never will.
+        rig.at(9_900).await;
+        let runs = rig.board.entries()[0].status.borrow().history.len();
+        assert_eq!((runs, rig.board.passes(Probe::Liveness)), (1, passes));
+    }
 }
 
 #[tokio::test(start_paused = true)]

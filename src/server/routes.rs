@@ -7,10 +7,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, MatchedPath, Path, RawQuery, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, ORIGIN, REFERRER_POLICY, USER_AGENT,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, USER_AGENT,
     X_CONTENT_TYPE_OPTIONS,
 };
-use axum::http::{HeaderMap, HeaderValue, Response, StatusCode};
+use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use axum::middleware::{Next, from_fn, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 
@@ -135,14 +135,19 @@ async fn healthy(State(site): Shared) -> Response<Body> {
     text(StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>())
 }
 
-/// From loopback alone, and from no web page: a browser names the page's origin, and a rebound name its host.
+/// What a web page or a proxy adds to a request of somebody else's.
+const FOREIGN: [&str; 5] = ["forwarded", "origin", "sec-fetch-site", "via", "x-forwarded-for"];
+
+/// From loopback alone, and for nobody else: a browser names the page's origin, a rebound name its host, and a
+/// proxy in the pod whom it speaks for.
 async fn drain(
     State(site): Shared,
     Extension(Peer(ip)): Extension<Peer>,
+    uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let is_from_page = headers.contains_key(ORIGIN) || headers.contains_key("sec-fetch-site");
-    if !ip.to_canonical().is_loopback() || is_from_page || !is_addressed_to_loopback(&headers) {
+    let is_foreign = FOREIGN.iter().any(|name| headers.contains_key(*name));
+    if !ip.to_canonical().is_loopback() || is_foreign || !is_addressed_to_loopback(&uri, &headers) {
         return text(StatusCode::FORBIDDEN, "only health-proxy drain, in this pod, may do this\n");
     }
     site.board.drain();
@@ -178,10 +183,13 @@ fn is_kubelet(headers: &HeaderMap) -> bool {
     agent.starts_with("kube-probe/") && !agent.contains("health-proxy/")
 }
 
-fn is_addressed_to_loopback(headers: &HeaderMap) -> bool {
-    let host = headers.get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
-    let name = host.rsplit_once(':').map_or(host, |(name, _)| name).trim_matches(['[', ']']);
-    name == "localhost" || name.parse().is_ok_and(|ip: IpAddr| ip.is_loopback())
+/// By the one host that it names: an absolute URI or a second `Host` would be another.
+fn is_addressed_to_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
+    let mut hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
+    let (Some(host), None, None) = (hosts.next(), hosts.next(), uri.authority()) else { return false };
+    let (name, port) = host.rsplit_once(':').filter(|_| !host.ends_with(']')).unwrap_or((host, "0"));
+    let ip = name.trim_matches(['[', ']']).parse::<IpAddr>();
+    port.parse::<u16>().is_ok() && (name == "localhost" || ip.is_ok_and(|ip| ip.is_loopback()))
 }
 
 const fn code(passes: bool) -> StatusCode {

@@ -1,7 +1,7 @@
 //! Hostile callers: a prober like the kubelet is answered in time whatever the others do.
 
-use std::io::{Read, Write};
-use std::net::{SocketAddr, TcpStream as BlockingStream};
+use std::io::{ErrorKind, Read, Write};
+use std::net::{IpAddr, SocketAddr, TcpStream as BlockingStream, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
@@ -68,6 +68,7 @@ pub fn flood(scale: &Scale) -> Tally {
     let p99 = percentile(&mut times, 0.99) * 1000.0;
     let limit = if starvation.is_quiet() { 100.0 } else { 500.0 };
     tally.check(p99 <= limit, || format!("the 99th percentile of the kubelet's answers took {p99:.0} ms"));
+    tally.check(rate > 100, || format!("no flood: {rate} scrapes a second"));
     tally.check(growth < 4096, || format!("memory grew by {growth} KiB"));
     tally.check(lines < 10, || format!("{lines} lines were logged"));
     tally.check(sidecar.worker() == worker, || "the worker has died".to_owned());
@@ -138,23 +139,16 @@ async fn scrape(address: SocketAddr, scrapes: Arc<AtomicU64>) {
     }
 }
 
-/// One request and its whole answer.
+/// One request and its whole answer, which is chunked, since it is made while it is sent.
 async fn take_one(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.ok()?;
     buffer.clear();
-    loop {
+    while !buffer.ends_with(b"\r\n0\r\n\r\n") {
         if stream.read_buf(buffer).await.ok()? == 0 {
             return None;
         }
-        let Some(end) = buffer.windows(4).take(2048).position(|window| window == b"\r\n\r\n") else {
-            continue;
-        };
-        let head = String::from_utf8_lossy(&buffer[..end]).to_ascii_lowercase();
-        let length: usize = head.split("content-length: ").nth(1)?.split("\r\n").next()?.parse().ok()?;
-        if buffer.len() >= end + 4 + length {
-            return Some(());
-        }
     }
+    Some(())
 }
 
 /// Requests that nobody should send: a clean refusal or a close, no line in the log, and no state changed.
@@ -169,14 +163,19 @@ pub fn garbage(_: &Scale) -> Tally {
         let status = answer.as_ref().ok().and_then(|text| Some(parse(text)?.status));
         let is_clean = match &answer {
             Ok(text) => text.is_empty() || status.is_some_and(|status| (400..500).contains(&status)),
-            Err(error) => error.kind() == std::io::ErrorKind::ConnectionReset,
+            Err(error) => matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe),
         };
         tally.check(is_clean, || format!("{name}: {answer:?}"));
+        tally.check(!is_shared(&answer.unwrap_or_default()), || format!("{name}: any page may read it"));
     }
     for (name, expected, request) in odd_requests() {
         let answer = exchange(sidecar.address, &request, Duration::from_secs(12)).unwrap_or_default();
         let status = parse(&answer).map(|answer| answer.status);
         tally.check(status == Some(expected), || format!("{name}: {answer:?}"));
+        tally.check(!is_shared(&answer), || format!("{name}: any page may read it"));
+        let answers = request.windows(4).filter(|bytes| bytes == b"GET ").count();
+        let came = answer.matches("HTTP/1.").count();
+        tally.check(came == answers, || format!("{name}: {came} answers to {answers} requests"));
     }
     let more = sidecar.log().lines().count() - lines;
     tally.check(more == 0, || format!("{more} lines were logged: {}", sidecar.log()));
@@ -185,13 +184,20 @@ pub fn garbage(_: &Scale) -> Tally {
     tally
 }
 
+/// Whether an answer lets web pages of other origins read it.
+fn is_shared(answer: &str) -> bool {
+    answer.to_ascii_lowercase().contains("access-control-")
+}
+
+fn post(what: &str, headers: &str) -> Vec<u8> {
+    format!("{what} HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n\r\n").into_bytes()
+}
+
 fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
     let get = |rest: &str| format!("GET /livez HTTP/1.1\r\nHost: a\r\n{rest}\r\n\r\n").into_bytes();
     let line = |line: &str| format!("{line}\r\nHost: a\r\nConnection: close\r\n\r\n").into_bytes();
-    let drain = |headers: &str| {
-        format!("POST /drain HTTP/1.1\r\nConnection: close\r\nContent-Length: 0\r\n{headers}\r\n\r\n")
-            .into_bytes()
-    };
+    let drain = |headers: &str| post("POST /drain", headers);
+    let to_loopback = |what: &str, headers: &str| post(what, &format!("Host: localhost\r\n{headers}"));
     let hello = [b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03".as_slice(), &[7; 517]].concat();
     vec![
         ("a megabyte of header", get(&format!("X-A: {}", "x".repeat(1_000_000)))),
@@ -227,6 +233,23 @@ fn bad_requests() -> Vec<(&'static str, Vec<u8>)> {
             "drain by a forged address",
             drain("Host: evil.example\r\nX-Forwarded-For: 127.0.0.1\r\nForwarded: for=127.0.0.1"),
         ),
+        ("drain through a proxy of the pod", drain("Host: localhost\r\nX-Forwarded-For: 127.0.0.1")),
+        ("drain through a gateway", drain("Host: localhost\r\nVia: 1.1 mesh")),
+        ("drain for somebody", drain("Host: localhost\r\nForwarded: for=127.0.0.1")),
+        ("drain with two hosts", drain("Host: localhost\r\nHost: evil.example")),
+        ("drain with a host for a port", drain("Host: localhost:evil.example")),
+        ("drain with a host behind a name", drain("Host: localhost:1@evil.example")),
+        ("drain by an absolute uri", to_loopback("POST http://evil.example/drain", "X-A: b")),
+        ("drain by an encoded path", to_loopback("POST /%64rain", "X-A: b")),
+        (
+            "a preflight for drain",
+            to_loopback(
+                "OPTIONS /drain",
+                "Origin: http://evil.example\r\nAccess-Control-Request-Method: POST",
+            ),
+        ),
+        ("options for everything", line("OPTIONS * HTTP/1.1")),
+        ("trace", line("TRACE /livez HTTP/1.1")),
     ]
 }
 
@@ -253,6 +276,38 @@ fn odd_requests() -> Vec<(&'static str, u16, Vec<u8>)> {
         ),
         ("a forwarded kubelet", 200, line("GET /livez HTTP/1.1", "X-Forwarded-For: 127.0.0.1\r\n")),
     ]
+}
+
+/// Callers from the network: they may read, and nothing that they say of themselves lets them drain.
+pub fn outside(_: &Scale) -> Tally {
+    // With both families, so that callers by IPv4 come with a mapped address.
+    let sidecar = Plan::new("outside").on_every_address().set("LIVENESS_FILE", "file:/etc/passwd").start();
+    let port = sidecar.address.port();
+    let mut tally = Tally::default();
+    let network = own_address().expect("an address besides loopback");
+    for name in ["localhost".to_owned(), network.to_string()] {
+        for headers in
+            ["", "X-Forwarded-For: 127.0.0.1\r\n", "Forwarded: for=127.0.0.1\r\n", "X-Real-IP: ::1\r\n"]
+        {
+            let request = post("POST /drain", &format!("{headers}Host: {name}:{port}"));
+            let answer =
+                exchange((network, port).into(), &request, Duration::from_secs(5)).unwrap_or_default();
+            let status = parse(&answer).map(|answer| answer.status);
+            tally.check(status == Some(403), || format!("{name}, {headers:?}: {answer:?}"));
+        }
+    }
+    tally.check(!sidecar.get("/readyz").body.contains("drain"), || "it drains".to_owned());
+    tally.check(ask_as_kubelet((network, port).into()).is_ok(), || "the kubelet is not answered".to_owned());
+    let own = exchange(sidecar.address, &post("POST /drain", "Host: localhost"), Duration::from_secs(5));
+    tally.check(own.is_ok_and(|text| text.contains("draining")), || "the pod itself cannot drain".to_owned());
+    tally
+}
+
+/// The address of this machine's own interface, by which it reaches itself as the network would.
+fn own_address() -> Option<IpAddr> {
+    let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
+    socket.connect("192.0.2.1:9").ok()?;
+    Some(socket.local_addr().ok()?.ip()).filter(|ip| !ip.is_loopback())
 }
 
 /// Readers who ask for the largest answers and never read them.

@@ -46,6 +46,7 @@ const CASES: &[Case] = &[
     ("targets", targets::run),
     ("callers-flood", callers::flood),
     ("callers-garbage", callers::garbage),
+    ("callers-outside", callers::outside),
     ("callers-slow-readers", callers::slow_readers),
     ("callers-forged-kubelet", callers::forged_kubelet),
     ("starved-descriptors", starved::descriptors),

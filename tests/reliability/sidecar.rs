@@ -72,6 +72,13 @@ impl Plan {
         self
     }
 
+    /// Listens on the network too, as in a pod.
+    pub fn on_every_address(mut self) -> Self {
+        self.variables.retain(|(name, _)| name != "HEALTH_PROXY_LISTEN");
+        let listen = format!("[::]:{}", self.port);
+        self.set("HEALTH_PROXY_LISTEN", listen)
+    }
+
     /// Leaves the address to listen on to the default.
     pub fn on_default_address(mut self) -> Self {
         self.variables.retain(|(name, _)| name != "HEALTH_PROXY_LISTEN");

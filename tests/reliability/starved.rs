@@ -88,6 +88,27 @@ impl Group {
         Self(path)
     }
 
+    /// Takes limits away while it runs.
+    fn lift(&self, limits: &[(&str, &str)]) {
+        let lifted =
+            limits.iter().filter(|(file, value)| fs::write(self.0.join(file), value).is_ok()).count();
+        assert!(lifted > 0, "no limit can be lifted");
+    }
+
+    /// Whether a process is confined by it.
+    fn holds(&self, id: i32) -> bool {
+        let ids = fs::read_to_string(self.0.join("cgroup.procs")).expect("the group's processes");
+        ids.lines().any(|line| line == id.to_string())
+    }
+
+    /// For how long its processes had to wait for their share to come round.
+    fn throttled(&self) -> Duration {
+        let stat = fs::read_to_string(self.0.join("cpu.stat")).expect("the group's figures");
+        let field = |name| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
+        let nanos = field("throttled_time ").map(Duration::from_nanos);
+        nanos.or_else(|| field("throttled_usec ").map(Duration::from_micros)).expect("a time")
+    }
+
     fn script(&self) -> String {
         format!("echo $$ > {}/cgroup.procs || exit 9", self.0.display())
     }
@@ -125,39 +146,63 @@ pub fn memory(_: &Scale) -> Tally {
     tally
 }
 
-/// A hundredth of a processor: everything is late, nothing is wrong.
+/// A hundredth of a processor, and work for thirty times as much: everything is late, nothing is wrong.
 pub fn cpu(scale: &Scale) -> Tally {
     let limits = [("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "1000"), ("cpu.max", "1000 100000")];
     let group = Group::new("cpu", &limits);
     let port = hostile::start(&hostile::kinds()[..1])[0];
+    let mut plan = Plan::new("cpu").set("LIVENESS_WEB", format!("http://127.0.0.1:{port}/"));
+    for number in 0..300 {
+        plan = plan.set(format!("READINESS_C{number}"), format!("http://127.0.0.1:{port}/"));
+    }
+    for probe in ["LIVENESS", "READINESS"] {
+        plan =
+            plan.set(format!("{probe}_PERIOD_SECONDS"), "0.2").set(format!("{probe}_TIMEOUT_SECONDS"), "0.5");
+    }
     let mut tally = Tally::default();
     {
-        let sidecar = Plan::new("cpu")
-            .set("LIVENESS_WEB", format!("http://127.0.0.1:{port}/"))
-            .set("LIVENESS_WEB_PERIOD_SECONDS", "1")
-            .set("READINESS_DB", format!("tcp://127.0.0.1:{port}"))
-            .through(shell(&group.script()))
-            .start();
-        let end = Instant::now() + Duration::from_secs(scale.pick(8, 60));
-        let (mut slowest, mut late) = (Duration::ZERO, 0);
-        while Instant::now() < end {
-            let began = Instant::now();
-            let live = sidecar.get("/livez");
-            slowest = slowest.max(began.elapsed());
-            tally.check(live.status == 200, || format!("/livez: {live:?}"));
-            // It either says that it is well and is, or says which check it could not run in time.
-            let own = sidecar.get("/-/healthy");
-            let is_true = own.status == 200 || own.body.contains("stale for");
-            tally.check(is_true, || format!("/-/healthy: {own:?}"));
-            late += u32::from(own.status != 200);
-            sleep(Duration::from_millis(300));
+        let sidecar = plan.through(shell(&group.script())).start();
+        let worker = sidecar.worker();
+        for id in [sidecar.supervisor(), worker] {
+            tally.check(group.holds(id), || format!("process {id} is outside the group"));
         }
-        let ran = runs(&sidecar, "result=\"success\"");
-        tally.check(ran > 2.0, || format!("only {ran} runs passed"));
-        tally.figure(format!("slowest answer {} ms, {late} times stale", slowest.as_millis()));
+        let (before, began) = (group.throttled(), Instant::now());
+        while began.elapsed() < Duration::from_secs(scale.pick(15, 60)) {
+            expect_truth(&sidecar, &mut tally);
+        }
+        let (throttled, elapsed) = (group.throttled().saturating_sub(before), began.elapsed());
+        tally.check(throttled > elapsed / 2, || format!("throttled for {throttled:?} of {elapsed:?}"));
+        tally.figure(format!("throttled for {throttled:.1?} of {elapsed:.1?}"));
+        group.lift(&[("cpu.cfs_quota_us", "-1"), ("cpu.max", "max")]);
+        for path in ["/readyz", "/-/healthy"] {
+            let answers = format!("code=\"503\",path=\"{path}\"");
+            let failed = sidecar.metric("health_proxy_http_requests_total", &answers);
+            tally.check(failed > 0.0, || format!("{path} has never failed"));
+        }
+        // The app is well, and a run that nobody could look at says nothing else of it.
+        let [passed, failed, timed_out] =
+            ["success", "failure", "timeout"].map(|result| runs(&sidecar, &format!("result=\"{result}\"")));
+        let wrong = failed + timed_out;
+        tally.check(passed > 0.0 && wrong == 0.0, || format!("{wrong} runs failed, {passed} passed"));
+        expect_well(&sidecar, &mut tally);
+        tally.check(sidecar.worker() == worker, || "the worker has died".to_owned());
+        tally.figure(format!("{passed} runs passed, {wrong} failed"));
     }
     drop(group);
     tally
+}
+
+/// Late answers, and each of them true: the app is well, and what has not been looked at in time says so.
+fn expect_truth(sidecar: &Sidecar, tally: &mut Tally) {
+    let live = sidecar.get("/livez");
+    tally.check(live.status == 200, || format!("/livez: {live:?}"));
+    for path in ["/readyz", "/-/healthy"] {
+        let answer = sidecar.get(path);
+        let failing = || answer.body.lines().filter(|line| line.starts_with("[-]"));
+        let is_true = failing().all(|line| line.contains("stale for ") || line.contains("no result yet"));
+        let is_whole = answer.status == 200 || failing().count() > 0;
+        tally.check(is_true && is_whole, || format!("{path}: {answer:?}"));
+    }
 }
 
 /// Both processes stopped for a while: callers wait, no run is made up for, no state is invented.
@@ -166,7 +211,8 @@ pub fn stopped(scale: &Scale) -> Tally {
     let (supervisor, worker) = (sidecar.supervisor(), sidecar.worker());
     let mut tally = Tally::default();
     expect_well(&sidecar, &mut tally);
-    let before = runs(&sidecar, "");
+    let failed = || runs(&sidecar, "result=\"failure\"") + runs(&sidecar, "result=\"timeout\"");
+    let (before, failed_before) = (runs(&sidecar, ""), failed());
     for id in [worker, supervisor] {
         signal(id, Signal::SIGSTOP);
     }
@@ -186,6 +232,8 @@ pub fn stopped(scale: &Scale) -> Tally {
     // Three checks at five runs a second, one run each that was due, and one that was under way.
     let allowed = 15.0 * continued.elapsed().as_secs_f64() + 12.0;
     tally.check(after - before <= allowed, || format!("a burst of {} runs", after - before));
+    let wrong = failed() - failed_before;
+    tally.check(wrong == 0.0, || format!("{wrong} runs of a good app failed"));
     expect_well(&sidecar, &mut tally);
     tally.check(sidecar.worker() == worker, || "the worker has died".to_owned());
     tally
@@ -279,6 +327,12 @@ pub fn empty_root(_: &Scale) -> Tally {
         .set("READINESS_NAME_PERIOD_SECONDS", "0.2")
         .set("READINESS_COMMAND", "exec:true")
         .set("READINESS_FILE", "file:/var/ready")
+        .set("READINESS_INSIDE", "file:/var/ready")
+        .set("READINESS_INSIDE_IN_PROCESS", "app")
+        // It would look for a new container by who listens on its port.
+        .set("LIVENESS_GONE", "tcp://127.0.0.1:1")
+        .set("LIVENESS_GONE_PERIOD_SECONDS", "0.2")
+        .set("LIVENESS_GONE_REQUIRED", "false")
         .program("/health-proxy")
         .through(wrapper)
         .start();
@@ -292,9 +346,13 @@ pub fn empty_root(_: &Scale) -> Tally {
             let body = sidecar.get("/readyz").body;
             (!body.contains("no result yet")).then_some(body)
         });
-        for reason in ["name failed: ", "command failed: cannot ", "file failed: /var/ready: "] {
+        for reason in
+            ["name failed: ", "command failed: cannot ", "file failed: /var/ready: ", "inside failed: "]
+        {
             tally.check(ready.contains(reason), || format!("{reason:?} is not in {ready:?}"));
         }
+        let incarnations = sidecar.metric("health_proxy_incarnations_total", "");
+        tally.check(incarnations < 2.0, || format!("{incarnations} incarnations of one app"));
         for path in ["/livez", "/-/healthy", "/metrics", "/status"] {
             tally.check(sidecar.get(path).status == 200, || format!("{path}: {:?}", sidecar.get(path)));
         }

@@ -2,7 +2,10 @@
 
 use std::process::Command;
 
+use auditable_info::audit_info_from_slice;
+
 const IMAGE: &str = concat!("localhost/health-proxy:", env!("CARGO_PKG_VERSION"));
+const TOOLS_IMAGE: &str = concat!("localhost/health-proxy:", env!("CARGO_PKG_VERSION"), "-tools");
 
 #[cfg(target_arch = "x86_64")]
 const OTHER_IMAGE: &str = concat!("localhost/health-proxy:", env!("CARGO_PKG_VERSION"), "-arm64");
@@ -58,6 +61,29 @@ fn the_images_hold_the_binary_of_their_architecture_and_nothing_else() {
     let mut machines = [binary[18], binary_there[18]];
     machines.sort_unstable();
     assert_eq!(machines, [62, 183]);
+}
+
+/// Whether Cargo.lock holds this version of a package.
+fn is_locked(name: &str, version: &str) -> bool {
+    include_str!("../../../Cargo.lock").contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n"))
+}
+
+#[test]
+fn the_binaries_carry_their_bill_of_materials() {
+    for image in [IMAGE, TOOLS_IMAGE, OTHER_IMAGE] {
+        let (_, binary) = contents(image);
+        let bill = audit_info_from_slice(&binary, 1 << 20).expect("a bill of materials");
+        let holds = |name: &str| bill.packages.iter().any(|package| package.name == name);
+        for name in ["health-proxy", "rustls", "axum"] {
+            assert!(holds(name), "{image}: no {name}");
+        }
+        // What only tests use is not in the binary, so no scanner is to find fault with it.
+        assert!(!holds("proptest"), "{image}");
+        for package in &bill.packages {
+            let (name, version) = (&package.name, package.version.to_string());
+            assert!(is_locked(name, &version), "{image}: {name} {version} is not in Cargo.lock");
+        }
+    }
 }
 
 #[test]
