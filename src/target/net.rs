@@ -76,7 +76,7 @@ async fn connect_any(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<
 /// How much of a connection is read, in bytes: a peer that floods must not cost other checks their time.
 const READ_LIMIT: usize = 128 * 1024;
 
-/// A connection of which no more than [`READ_LIMIT`] is read.
+/// A connection of which no more than `READ_LIMIT` is read.
 pub struct Limited {
     stream: BoxStream,
     left: usize,
