@@ -194,11 +194,11 @@ class Blackbox(Program):
 
 
 class Answers(Program):
-    """The bare hyper server that answers `ok`."""
+    """The bare hyper server that answers `ok`, or so many bytes."""
 
-    def __init__(self):
+    def __init__(self, *bytes):
         self.port = free_port()
-        super().__init__(FLOORS / "answer-floor", f"127.0.0.1:{self.port}")
+        super().__init__(FLOORS / "answer-floor", f"127.0.0.1:{self.port}", *bytes)
         self.listening(self.port)
 
 
