@@ -39,7 +39,7 @@ pub fn start(filter: Targets, as_json: bool) -> io::Result<Log> {
     let queue = Queue { lines: sender.clone(), lost: Arc::clone(&lost) };
     let (finish, finished) = sync_channel(1);
     let write = move || {
-        write_lines(&lines, &lost);
+        write_lines(&lines, &lost, as_json);
         let _ = finish.send(());
     };
     thread::Builder::new().name("log".into()).spawn(write)?;
@@ -86,14 +86,18 @@ pub fn abort_on_panic() {
     }));
 }
 
-fn write_lines(lines: &Receiver<Vec<u8>>, lost: &AtomicU64) {
+fn write_lines(lines: &Receiver<Vec<u8>>, lost: &AtomicU64, as_json: bool) {
     let mut stdout = io::stdout();
     for line in lines.iter().take_while(|line| !line.is_empty()) {
         // A reader that has gone is no reason to end: the answers go on.
         let _ = stdout.write_all(&line);
         let lost = lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
-            let _ = writeln!(stdout, "{{\"level\":\"WARN\",\"message\":\"log lines lost\",\"lost\":{lost}}}");
+            let _ = if as_json {
+                writeln!(stdout, r#"{{"level":"WARN","message":"log lines lost","lost":{lost}}}"#)
+            } else {
+                writeln!(stdout, " WARN log lines lost lost={lost}")
+            };
         }
         let _ = stdout.flush();
     }

@@ -37,15 +37,18 @@ impl Connection {
         // The last packet of the handshake goes along with the first that we send, or with the farewell.
         socket.set_tcp_quickack(false)?;
         let address = address.into();
-        // Asked once more, the kernel tells what became of the first call: on loopback the handshake is over by then.
-        match socket.connect(&address).or_else(|_| socket.connect(&address)) {
-            Err(error) if error.raw_os_error() == Some(Errno::EALREADY as i32) => {
-                let stream = TcpStream::from_std(socket.into())?;
-                stream.writable().await?;
-                stream.take_error()?.map_or(Ok(Self(State::Watched(stream))), Err)
-            }
-            connected => connected.map(|()| Self(State::Unwatched { socket, has_spoken: false })),
+        let mut connected = socket.connect(&address);
+        if is(&connected, Errno::EINPROGRESS) {
+            // Asked once more, the kernel tells what became of it: on loopback the handshake is over by now.
+            connected = socket.connect(&address);
         }
+        if is(&connected, Errno::EALREADY) {
+            socket.set_tcp_quickack(true)?;
+            let stream = TcpStream::from_std(socket.into())?;
+            stream.writable().await?;
+            return stream.take_error()?.map_or(Ok(Self(State::Watched(stream))), Err);
+        }
+        connected.map(|()| Self(State::Unwatched { socket, has_spoken: false }))
     }
 
     /// The stream, watched from now on.
@@ -60,6 +63,10 @@ impl Connection {
             State::Unwatched { .. } | State::Lost => Err(io::ErrorKind::NotConnected.into()),
         }
     }
+}
+
+fn is(result: &io::Result<()>, errno: Errno) -> bool {
+    result.as_ref().is_err_and(|error| error.raw_os_error() == Some(errno as i32))
 }
 
 impl AsyncRead for Connection {
