@@ -83,7 +83,11 @@ pub fn run(arguments: &[String]) -> ExitCode {
 
 fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
     match arguments {
-        [] => Ok(supervisor::run(configuration()?.settings.listen)?.into()),
+        [] => {
+            // Only this is kept: what many checks take would be taken a second time here, for nothing.
+            let listen = configuration()?.settings.listen;
+            Ok(supervisor::run(listen)?.into())
+        }
         [command, supervisor, ended @ ..] if *command == WORKER => {
             worker::run(configuration()?, supervisor, ended.first().copied())
         }
