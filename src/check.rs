@@ -15,6 +15,7 @@ use crate::outcome::{Outcome, one_line};
 use crate::probe::Probe;
 use crate::schedule::Schedule;
 use crate::status::{Run, Status};
+use crate::target::place::Inside;
 use crate::target::{Attempt, Stage};
 use crate::tracker::{Change, Thresholds, Tracker};
 
@@ -107,25 +108,29 @@ pub struct CheckTask<A> {
 
 impl<A: Attempt> CheckTask<A> {
     /// Runs the check through all incarnations; it ends only with its future.
-    pub async fn run(self) -> Infallible {
+    pub fn run(self) -> impl Future<Output = Infallible> {
         let mut incarnations = self.incarnations.subscribe();
-        loop {
-            let incarnation = *incarnations.borrow_and_update();
-            self.status.send_modify(|status| {
-                status.begin(&self.check, incarnation);
-                status.certificate_expiry = self.target.certificate_expiry();
-            });
-            tokio::select! {
-                biased;
-                Ok(()) = incarnations.changed() => {}
-                never = self.watch_process() => match never {},
-                never = self.live(incarnation) => match never {},
+        // A block, since an `async fn` would hold `self` twice for as long as it runs.
+        async move {
+            loop {
+                let incarnation = *incarnations.borrow_and_update();
+                self.status.send_modify(|status| {
+                    status.begin(&self.check, incarnation);
+                    status.certificate_expiry = self.target.certificate_expiry();
+                });
+                tokio::select! {
+                    biased;
+                    Ok(()) = incarnations.changed() => {}
+                    never = self.watch_process() => match never {},
+                    never = self.live(incarnation) => match never {},
+                }
             }
         }
     }
 
     async fn live(&self, incarnation: Incarnation) -> Infallible {
-        self.wait_for_startup(incarnation).await;
+        // In boxes of their own, since a resting check should not pay for the memory of a running one.
+        Box::pin(self.wait_for_startup(incarnation)).await;
         let first = (incarnation.began + self.check.timing.initial_delay).max(Instant::now());
         let mut schedule = Schedule::starting(first);
         let mut listener = self.listener();
@@ -133,7 +138,7 @@ impl<A: Attempt> CheckTask<A> {
         loop {
             self.status.send_modify(|status| status.due = Some(schedule.due()));
             self.wait_for_run(schedule.due(), listener.as_ref()).await;
-            let run = attempt(&self.check, &self.target).await;
+            let run = Box::pin(attempt(&self.check, &self.target)).await;
             let began = run.began;
             let late = began.saturating_duration_since(schedule.due().max(free));
             self.schedule_delay.observe(late.as_secs_f64());
@@ -154,7 +159,13 @@ impl<A: Attempt> CheckTask<A> {
     /// A check inside the app's container sees by its process that the app is another one, also while it waits
     /// for its next run, or rests.
     async fn watch_process(&self) -> Infallible {
-        let Some(inside) = self.target.inside() else { return std::future::pending().await };
+        match self.target.inside() {
+            Some(inside) => Box::pin(self.watch(inside)).await,
+            None => std::future::pending().await,
+        }
+    }
+
+    async fn watch(&self, inside: &Inside) -> Infallible {
         loop {
             if let Ok(process) = inside.process() {
                 self.incarnations.saw(inside.name(), process);
@@ -259,11 +270,9 @@ pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
     fault::strike(&check.name);
     let began = Instant::now();
     let (limit, stage) = (check.timing.timeout, Stage::default());
-    // In a box of its own, since a resting check should not pay for the memory of a running one.
-    let attempt = Box::pin(target.attempt(&stage));
     let outcome = tokio::select! {
         biased;
-        outcome = attempt => outcome,
+        outcome = target.attempt(&stage) => outcome,
         () = deadline::reached(began, limit) => Outcome::Timeout(target.timed_out(&stage, limit).into()),
     };
     Run { began, duration: began.elapsed(), outcome }

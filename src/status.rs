@@ -1,6 +1,7 @@
 //! What a check publishes: one writer, its task; many readers, who only read.
 
-use std::collections::VecDeque;
+mod history;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,7 @@ use crate::incarnation::Incarnation;
 use crate::outcome::{Kind, Outcome};
 use crate::tracker::{Change, Tracker};
 
-/// How many runs are remembered.
-pub const HISTORY: usize = 60;
+pub use history::{HISTORY, History, PastRun};
 
 /// Upper bounds of the buckets of `health_proxy_check_duration_seconds`, in seconds.
 pub const BUCKETS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
@@ -26,17 +26,6 @@ pub struct Run {
     pub duration: Duration,
     /// What it came to.
     pub outcome: Outcome,
-}
-
-/// A run as it is remembered: sixteen bytes would do, three words are plain.
-#[derive(Clone, Copy, Debug)]
-pub struct PastRun {
-    /// When it began.
-    pub began: Instant,
-    /// How long it took, in microseconds.
-    pub micros: u32,
-    /// What it came to.
-    pub kind: Kind,
 }
 
 /// What is counted since the sidecar began, over all incarnations.
@@ -84,11 +73,11 @@ pub struct Status {
     /// When the next run is due, or was, where it has not ended yet; `None` while the check rests.
     pub due: Option<Instant>,
     /// The last failure, also of an earlier incarnation.
-    pub last_failure: Option<Run>,
+    pub last_failure: Option<Arc<Run>>,
     /// The last success, also of an earlier incarnation.
     pub last_success: Option<Instant>,
-    /// The last [`HISTORY`] runs, the oldest first, also of earlier incarnations.
-    pub history: VecDeque<PastRun>,
+    /// The last runs, also of earlier incarnations.
+    pub history: History,
     /// What is counted.
     pub counts: Counts,
     /// When the first certificate of the chain ends that was presented last, in seconds since 1970; 0 before
@@ -108,7 +97,7 @@ impl Status {
             due: None,
             last_failure: None,
             last_success: None,
-            history: VecDeque::new(),
+            history: History::default(),
             counts: Counts::default(),
             certificate_expiry: None,
         }
@@ -136,23 +125,15 @@ impl Status {
             self.since = now;
         }
         self.counts.record(&run, change, self.tracker.is_healthy());
-        self.remember(&run);
+        self.history.push(&run);
         if passed {
             self.first_success.get_or_insert(now);
             self.last_success = Some(now);
         } else {
-            self.last_failure = Some(run.clone());
+            self.last_failure = Some(Arc::new(run.clone()));
         }
         self.last = Some(run);
         change
-    }
-
-    fn remember(&mut self, run: &Run) {
-        if self.history.len() == HISTORY {
-            self.history.pop_front();
-        }
-        let micros = u32::try_from(run.duration.as_micros()).unwrap_or(u32::MAX);
-        self.history.push_back(PastRun { began: run.began, micros, kind: run.outcome.kind() });
     }
 
     /// How long the check has been stale: a run should have finished and has not, two periods and a timeout

@@ -72,21 +72,21 @@ impl Stage {
     }
 }
 
-/// A configured target.
+/// A configured target, in a box, so that each takes what its own kind needs.
 #[derive(Debug)]
 pub enum Target {
     /// `http://`, `https://` and `http+unix://`
     Http(Box<Http>),
     /// `tcp://`
-    Tcp(Tcp),
+    Tcp(Box<Tcp>),
     /// `unix:`
-    Unix(Unix),
+    Unix(Box<Unix>),
     /// `grpc://` and `grpcs://`
     Grpc(Box<Grpc>),
     /// `exec:`
-    Exec(Exec),
+    Exec(Box<Exec>),
     /// `file:`
-    File(FileTarget),
+    File(Box<FileTarget>),
 }
 
 impl Target {
@@ -118,19 +118,17 @@ impl Target {
     /// # Errors
     /// What would be accepted instead.
     pub fn parse(value: &str, given: &mut Given) -> Result<Self, String> {
-        let http = |http| Self::Http(Box::new(http));
-        let grpc = |grpc| Self::Grpc(Box::new(grpc));
         let form = Self::FORMS.into_iter().find(|(form, _)| value.starts_with(form));
         match form.map(|(form, _)| (form, &value[form.len()..])) {
-            Some(("http://", rest)) => Http::parse(Scheme::Http, rest, given).map(http),
-            Some(("https://", rest)) => Http::parse(Scheme::Https, rest, given).map(http),
-            Some(("http+unix://", rest)) => Http::parse_unix(rest, given).map(http),
-            Some(("tcp://", rest)) => Tcp::parse(rest, given).map(Self::Tcp),
-            Some(("unix:", rest)) => Unix::parse(rest, given).map(Self::Unix),
-            Some(("file:", rest)) => FileTarget::parse(rest, given).map(Self::File),
-            Some(("grpc://", rest)) => Grpc::parse(Scheme::Http, rest, given).map(grpc),
-            Some(("grpcs://", rest)) => Grpc::parse(Scheme::Https, rest, given).map(grpc),
-            Some(("exec:", rest)) => Exec::parse(rest, given).map(Self::Exec),
+            Some(("http://", rest)) => Http::parse(Scheme::Http, rest, given).map(Box::new).map(Self::Http),
+            Some(("https://", rest)) => Http::parse(Scheme::Https, rest, given).map(Box::new).map(Self::Http),
+            Some(("http+unix://", rest)) => Http::parse_unix(rest, given).map(Box::new).map(Self::Http),
+            Some(("tcp://", rest)) => Tcp::parse(rest, given).map(Box::new).map(Self::Tcp),
+            Some(("unix:", rest)) => Unix::parse(rest, given).map(Box::new).map(Self::Unix),
+            Some(("file:", rest)) => FileTarget::parse(rest, given).map(Box::new).map(Self::File),
+            Some(("grpc://", rest)) => Grpc::parse(Scheme::Http, rest, given).map(Box::new).map(Self::Grpc),
+            Some(("grpcs://", rest)) => Grpc::parse(Scheme::Https, rest, given).map(Box::new).map(Self::Grpc),
+            Some(("exec:", rest)) => Exec::parse(rest, given).map(Box::new).map(Self::Exec),
             _ => Err(format!("not a target; accepted: {}", Self::accepted())),
         }
     }

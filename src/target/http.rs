@@ -6,6 +6,7 @@ mod headers;
 mod status;
 
 use std::borrow::Cow;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use hyper::Method;
@@ -38,21 +39,22 @@ const WARNING_BODY: usize = 512;
 pub struct Http {
     url: Url,
     /// Where the URL's authority is reached, if that is no host.
-    socket: Option<Socket>,
-    /// For `https` and for redirects to it.
-    tls: Tls,
+    socket: Option<Box<Socket>>,
+    /// For `https`, and for redirects to it once there is one.
+    tls: OnceLock<Box<Tls>>,
     has_credentials: bool,
     method: Method,
     headers: Lines,
     status: StatusRanges,
-    body: Option<Regex>,
+    body: Option<Box<Regex>>,
 }
 
 impl Http {
     /// Reads what follows `http://` or `https://`.
     pub fn parse(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
-        let tls = if scheme == Scheme::Https { Tls::parse(given, None) } else { Tls::default() };
-        Ok(Self { tls, ..Self::parse_request(scheme, rest, given)? })
+        let tls = (scheme == Scheme::Https).then(|| Box::new(Tls::parse(given, None)));
+        let http = Self::parse_request(scheme, rest, given)?;
+        Ok(Self { tls: tls.map(OnceLock::from).unwrap_or_default(), ..http })
     }
 
     /// Reads what follows `http+unix://`: the socket's path with `%2F` for `/`, and the path to ask for.
@@ -64,14 +66,14 @@ impl Http {
         let http = Self::parse_request(Scheme::Http, &format!("{user}{at}localhost:80{path}"), given)?;
         let socket = percent_decoded(socket).and_then(|bytes| String::from_utf8(bytes).ok());
         let socket = socket.ok_or("the socket's path has a broken %-escape")?;
-        Ok(Self { socket: Some(Socket::parse(&socket, given)?), ..http })
+        Ok(Self { socket: Some(Box::new(Socket::parse(&socket, given)?)), ..http })
     }
 
     fn parse_request(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
         let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
         let mut headers = given.take(options::HTTP_HEADERS, headers::parse).unwrap_or_default();
         let status = given.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
-        let body = given.take(options::BODY_MATCHES, options::regex);
+        let body = given.take(options::BODY_MATCHES, options::regex).map(Box::new);
         let (credentials, rest) = split_credentials(rest);
         if let Some(credentials) = credentials {
             headers::add_basic_auth(&mut headers, credentials)?;
@@ -80,7 +82,7 @@ impl Http {
         let headers = Lines::new(&headers);
         let url = Url::parse(scheme, rest, None)?;
         let has_credentials = credentials.is_some();
-        Ok(Self { url, socket: None, tls: Tls::default(), has_credentials, method, headers, status, body })
+        Ok(Self { url, socket: None, tls: OnceLock::new(), has_credentials, method, headers, status, body })
     }
 
     /// As it may be shown: without credentials.
@@ -125,20 +127,20 @@ impl Http {
         let stream = net::connect(host, *port).await?;
         match url.scheme {
             Scheme::Http => Ok(Box::new(stream)),
-            Scheme::Https => self.tls.connect(stream, host).await,
+            Scheme::Https => self.tls.get_or_init(Box::default).connect(stream, host).await,
         }
     }
 
     /// The socket, for all URLs but those that a redirect leads away to.
     fn socket_of(&self, url: &Url) -> Option<&Socket> {
         let is_ours = url.scheme == self.url.scheme && url.authority == self.url.authority;
-        self.socket.as_ref().filter(|_| is_ours)
+        self.socket.as_deref().filter(|_| is_ours)
     }
 
     /// `Host` first, as in Go, then what is configured, in order. A configured `Host` wins.
     fn request(&self, url: &Url, method: &Method) -> String {
         let host = match (&self.headers.host, self.socket_of(url)) {
-            (Some(configured), _) => Cow::Borrowed(configured.as_str()),
+            (Some(configured), _) => Cow::Borrowed(&**configured),
             (None, Some(_)) => Cow::Borrowed("localhost"),
             (None, None) => Cow::Owned(url.authority.shown()),
         };
@@ -195,7 +197,8 @@ impl Attempt for Http {
     }
 
     fn certificate_expiry(&self) -> Option<i64> {
-        (self.url.scheme == Scheme::Https).then(|| self.tls.expiry())
+        let tls = self.tls.get().filter(|_| self.url.scheme == Scheme::Https);
+        tls.map(|tls| tls.expiry())
     }
 }
 

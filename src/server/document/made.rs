@@ -140,11 +140,11 @@ impl Context {
         }
     }
 
-    fn runs<'a>(&self, past: impl Iterator<Item = &'a PastRun>) -> RunsPart {
+    fn runs(&self, past: impl Iterator<Item = PastRun>) -> RunsPart {
         let mut runs = RunsPart::default();
         for run in past {
             runs.began.push(self.time(run.began));
-            runs.seconds.push(f64::from(run.micros) / 1e6);
+            runs.seconds.push(seconds(run.duration));
             runs.results.push(letter(run.kind));
         }
         runs

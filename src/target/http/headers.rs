@@ -30,9 +30,9 @@ pub(super) fn parse(value: &str) -> Result<Headers, String> {
 /// The headers of every request of a check as they are sent, with the empty line that ends a request.
 pub(super) struct Lines {
     /// The configured `Host`, which is not among the rest.
-    pub(super) host: Option<String>,
+    pub(super) host: Option<Box<str>>,
     /// `Name: value` for each, in order.
-    pub(super) text: String,
+    pub(super) text: Box<str>,
 }
 
 impl Lines {
@@ -41,13 +41,13 @@ impl Lines {
         for (name, value) in headers {
             let value = String::from_utf8_lossy(value.as_bytes());
             if *name == HOST {
-                host.get_or_insert_with(|| value.into_owned());
+                host.get_or_insert_with(|| value.into());
             } else {
                 text.extend([&canonical(name.as_str()), ": ", &value, "\r\n"]);
             }
         }
         text.push_str("\r\n");
-        Self { host, text }
+        Self { host, text: text.into() }
     }
 }
 
@@ -149,7 +149,7 @@ mod tests {
                 .unwrap();
         add_defaults(&mut headers, &Method::GET);
         let lines = Lines::new(&headers);
-        assert_eq!(lines.text, "X-A: 1\r\nX-A: 2\r\nAccept: text/plain\r\nConnection: close\r\n\r\n");
+        assert_eq!(&*lines.text, "X-A: 1\r\nX-A: 2\r\nAccept: text/plain\r\nConnection: close\r\n\r\n");
         assert_eq!(lines.host.as_deref(), Some("a"));
     }
 
@@ -162,7 +162,7 @@ mod tests {
         ] {
             let mut headers = parse(&format!("User-Agent:\nAccept:{configured}")).unwrap();
             add_defaults(&mut headers, &method);
-            assert_eq!(Lines::new(&headers).text, expected, "{method}");
+            assert_eq!(&*Lines::new(&headers).text, expected, "{method}");
         }
     }
 
