@@ -18,7 +18,8 @@ pub(super) struct Now {
 
 /// One metric.
 pub(super) struct Family {
-    name: &'static str,
+    /// The name and a brace: how the lines of most families begin.
+    series: &'static str,
     kind: &'static str,
     help: &'static str,
     /// Writes the lines of one check.
@@ -26,30 +27,30 @@ pub(super) struct Family {
 }
 
 impl Family {
-    const fn gauge(name: &'static str, help: &'static str, row: fn(&mut Row)) -> Self {
-        Self { name, kind: "gauge", help, row }
+    const fn gauge(series: &'static str, help: &'static str, row: fn(&mut Row)) -> Self {
+        Self { series, kind: "gauge", help, row }
     }
 
-    const fn counter(name: &'static str, help: &'static str, row: fn(&mut Row)) -> Self {
-        Self { name, kind: "counter", help, row }
+    const fn counter(series: &'static str, help: &'static str, row: fn(&mut Row)) -> Self {
+        Self { series, kind: "counter", help, row }
     }
 
     /// Begins the family.
     pub(super) fn begin(&self, lines: &mut Lines) {
-        lines.family(self.name, self.kind, self.help);
+        lines.family(self.series.trim_end_matches('{'), self.kind, self.help);
     }
 
     /// Writes the lines of one check.
     pub(super) fn write(&self, lines: &mut Lines, entry: &Entry, now: Now) {
         let status = &entry.status.borrow();
-        (self.row)(&mut Row { lines, name: self.name, entry, status, now });
+        (self.row)(&mut Row { lines, series: self.series, entry, status, now });
     }
 }
 
 /// The lines of one check in one family.
 struct Row<'a> {
     lines: &'a mut Lines,
-    name: &'static str,
+    series: &'static str,
     entry: &'a Entry,
     status: &'a Status,
     now: Now,
@@ -58,41 +59,41 @@ struct Row<'a> {
 impl Row<'_> {
     /// The only line.
     fn value(&mut self, value: impl Into<Value>) {
-        self.line("{", "}", value);
+        self.line(self.series, "} ", value);
     }
 
-    /// One of several: `begin` ends the name, `end` adds a label to those of the check.
-    fn line(&mut self, begin: &str, end: &str, value: impl Into<Value>) {
-        self.lines.line([self.name, begin, &self.entry.labels, end], value);
+    /// One of several: `end` adds a label to those of the check.
+    fn line(&mut self, series: &str, end: &str, value: impl Into<Value>) {
+        self.lines.line([series, &self.entry.labels, end], value);
     }
 }
 
 /// Every metric of the checks.
 pub(super) const FAMILIES: [Family; 10] = [
-    Family::gauge("health_proxy_check_healthy", "Whether the check is healthy, after thresholds.", |row| {
+    Family::gauge("health_proxy_check_healthy{", "Whether the check is healthy, after thresholds.", |row| {
         row.value(row.entry.is_healthy(row.now.moment));
     }),
     Family::gauge(
-        "health_proxy_check_stale",
+        "health_proxy_check_stale{",
         "Whether the check should have finished a run and has not.",
         |row| row.value(row.entry.stale_for(row.now.moment).is_some()),
     ),
-    Family::gauge("health_proxy_check_consecutive_failures", "How many runs failed in a row.", |row| {
+    Family::gauge("health_proxy_check_consecutive_failures{", "How many runs failed in a row.", |row| {
         row.value(row.entry.consecutive_failures(row.now.moment));
     }),
-    Family::gauge("health_proxy_check_failure_threshold", "How many failures make it unhealthy.", |row| {
+    Family::gauge("health_proxy_check_failure_threshold{", "How many failures make it unhealthy.", |row| {
         row.value(row.entry.check.timing.thresholds.failure);
     }),
-    Family::gauge("health_proxy_check_timeout_seconds", "After which a run has failed.", |row| {
+    Family::gauge("health_proxy_check_timeout_seconds{", "After which a run has failed.", |row| {
         row.value(row.entry.check.timing.timeout);
     }),
     Family::gauge(
-        "health_proxy_check_last_success_timestamp_seconds",
+        "health_proxy_check_last_success_timestamp_seconds{",
         "When the check last passed, in Unix time; 0 before the first time.",
         |row| row.value(row.status.last_success.map_or(Duration::ZERO, |at| row.now.clock.since_1970(at))),
     ),
     Family::gauge(
-        "health_proxy_check_tls_certificate_expiry_timestamp_seconds",
+        "health_proxy_check_tls_certificate_expiry_timestamp_seconds{",
         "When the first certificate of the presented chain ends, in Unix time.",
         |row| {
             // A series of the checks with TLS alone.
@@ -101,22 +102,22 @@ pub(super) const FAMILIES: [Family; 10] = [
             }
         },
     ),
-    Family::counter("health_proxy_check_runs_total", "Runs by result.", |row| {
-        let ends = [",result=\"success\"}", ",result=\"failure\"}", ",result=\"timeout\"}"];
+    Family::counter("health_proxy_check_runs_total{", "Runs by result.", |row| {
+        let ends = [",result=\"success\"} ", ",result=\"failure\"} ", ",result=\"timeout\"} "];
         for (kind, end) in Kind::ALL.into_iter().zip(ends) {
-            row.line("{", end, row.status.counts.runs[kind.index()]);
+            row.line(row.series, end, row.status.counts.runs[kind.index()]);
         }
     }),
     Family::counter(
-        "health_proxy_check_transitions_total",
+        "health_proxy_check_transitions_total{",
         "Changes of the state after thresholds.",
         |row| {
-            row.line("{", ",to=\"healthy\"}", row.status.counts.to_healthy);
-            row.line("{", ",to=\"unhealthy\"}", row.status.counts.to_unhealthy);
+            row.line(row.series, ",to=\"healthy\"} ", row.status.counts.to_healthy);
+            row.line(row.series, ",to=\"unhealthy\"} ", row.status.counts.to_unhealthy);
         },
     ),
     Family {
-        name: "health_proxy_check_duration_seconds",
+        series: "health_proxy_check_duration_seconds{",
         kind: "histogram",
         help: "How long runs took, failures included.",
         row: durations,
@@ -125,29 +126,31 @@ pub(super) const FAMILIES: [Family; 10] = [
 
 /// The label of each of [`BUCKETS`].
 const BOUNDS: [&str; BUCKETS.len()] = [
-    ",le=\"0.001\"}",
-    ",le=\"0.005\"}",
-    ",le=\"0.025\"}",
-    ",le=\"0.1\"}",
-    ",le=\"0.25\"}",
-    ",le=\"0.5\"}",
-    ",le=\"1\"}",
-    ",le=\"2.5\"}",
-    ",le=\"5\"}",
-    ",le=\"10\"}",
+    ",le=\"0.001\"} ",
+    ",le=\"0.005\"} ",
+    ",le=\"0.025\"} ",
+    ",le=\"0.1\"} ",
+    ",le=\"0.25\"} ",
+    ",le=\"0.5\"} ",
+    ",le=\"1\"} ",
+    ",le=\"2.5\"} ",
+    ",le=\"5\"} ",
+    ",le=\"10\"} ",
 ];
+
+const BUCKET: &str = "health_proxy_check_duration_seconds_bucket{";
 
 fn durations(row: &mut Row) {
     let counts = &row.status.counts;
     let mut cumulative = 0;
     for (bound, count) in BOUNDS.iter().zip(counts.buckets) {
         cumulative += count;
-        row.line("_bucket{", bound, cumulative);
+        row.line(BUCKET, bound, cumulative);
     }
     let all: u64 = counts.runs.iter().sum();
-    row.line("_bucket{", ",le=\"+Inf\"}", all);
-    row.line("_sum{", "}", counts.duration);
-    row.line("_count{", "}", all);
+    row.line(BUCKET, ",le=\"+Inf\"} ", all);
+    row.line("health_proxy_check_duration_seconds_sum{", "} ", counts.duration);
+    row.line("health_proxy_check_duration_seconds_count{", "} ", all);
 }
 
 #[cfg(test)]
@@ -157,7 +160,7 @@ mod tests {
     #[test]
     fn labels_are_those_of_the_values() {
         for (label, bound) in BOUNDS.iter().zip(BUCKETS) {
-            assert_eq!(*label, format!(",le=\"{bound}\"}}"));
+            assert_eq!(*label, format!(",le=\"{bound}\"}} "));
         }
     }
 }

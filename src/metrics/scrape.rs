@@ -40,21 +40,7 @@ impl Scrape {
         write_probes(&mut lines, &board);
         Self { board, now, lines, family: 0, entry: 0 }
     }
-}
 
-impl Body for Scrape {
-    type Data = Bytes;
-    type Error = Infallible;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
-        Poll::Ready(self.next_piece().map(|piece| Ok(Frame::data(piece))))
-    }
-}
-
-impl Scrape {
     fn next_piece(&mut self) -> Option<Bytes> {
         let lines = &mut self.lines;
         lines.make_room(PIECE + ROW);
@@ -75,18 +61,30 @@ impl Scrape {
     }
 }
 
+impl Body for Scrape {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        Poll::Ready(self.next_piece().map(|piece| Ok(Frame::data(piece))))
+    }
+}
+
 fn write_probes(lines: &mut Lines, board: &Board) {
     lines.family("health_proxy_probe_healthy", "gauge", "Whether the probe passes: what its path answers.");
     for probe in Probe::ALL {
-        let series = ["health_proxy_probe_healthy{probe=\"", probe.as_str(), "\"}"];
+        let series = ["health_proxy_probe_healthy{probe=\"", probe.as_str(), "\"} "];
         lines.line(series, board.passes(probe));
     }
     let incarnation = board.incarnation();
     let startup = board.started_at().map(|at| at.saturating_duration_since(incarnation.began));
     let name = "health_proxy_startup_duration_seconds";
     lines.family(name, "gauge", "From the beginning of the incarnation until startup passed; 0 until then.");
-    lines.line([name], startup.unwrap_or_default());
+    lines.line([name, " "], startup.unwrap_or_default());
     let name = "health_proxy_incarnations_total";
     lines.family(name, "counter", "Lives of the main container that were seen, the first included.");
-    lines.line([name], incarnation.number);
+    lines.line([name, " "], incarnation.number);
 }

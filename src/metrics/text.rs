@@ -67,36 +67,31 @@ impl Lines {
         }
     }
 
-    /// One line, its `series` in parts. Labels stand as they are, and need no escapes.
+    /// One line, its `series` in parts, the last of which ends in a space. Labels stand as they are, and need no escapes.
     pub(super) fn line<const PARTS: usize>(&mut self, series: [&str; PARTS], value: impl Into<Value>) {
         for part in series {
             self.text(part);
         }
-        self.text(" ");
         self.number(value.into());
-        self.text("\n");
+        self.end_line();
     }
 
-    /// In blocks of a fixed size, which are copied in place: a call of memcpy for each of some ten thousand short texts
-    /// would be most of a scrape.
     pub(super) fn text(&mut self, text: &str) {
-        let from = text.as_bytes();
-        let (start, end) = (self.length, self.length + from.len());
+        let (start, end) = (self.length, self.length + text.len());
         if end > self.bytes.len() {
             self.bytes.resize(end.max(2 * start), 0);
         }
         self.length = end;
-        let (blocks, rest) = from.as_chunks::<16>();
-        let (to_blocks, to_rest) = self.bytes[start..end].as_chunks_mut::<16>();
-        for (to, block) in to_blocks.iter_mut().zip(blocks) {
-            *to = *block;
-        }
-        let ((blocks, rest), (to_blocks, to_rest)) = (rest.as_chunks::<4>(), to_rest.as_chunks_mut::<4>());
-        for (to, block) in to_blocks.iter_mut().zip(blocks) {
-            *to = *block;
-        }
-        for (to, byte) in to_rest.iter_mut().zip(rest) {
-            *to = *byte;
+        copy(text.as_bytes(), &mut self.bytes[start..end]);
+    }
+
+    fn end_line(&mut self) {
+        match self.bytes.get_mut(self.length) {
+            Some(place) => {
+                *place = b'\n';
+                self.length += 1;
+            }
+            None => self.text("\n"),
         }
     }
 
@@ -116,6 +111,32 @@ impl Lines {
     }
 }
 
+/// Copies in blocks of a fixed size, the first and the last of which may overlap: a call of memcpy for each of some ten
+/// thousand short texts would be most of a scrape.
+fn copy(from: &[u8], to: &mut [u8]) {
+    match from.len() {
+        0 => {}
+        1 => copy_ends::<1>(from, to),
+        2..4 => copy_ends::<2>(from, to),
+        4..8 => copy_ends::<4>(from, to),
+        8..16 => copy_ends::<8>(from, to),
+        16..32 => copy_ends::<16>(from, to),
+        32..=64 => copy_ends::<32>(from, to),
+        _ => to.copy_from_slice(from),
+    }
+}
+
+/// Copies the first and the last `SIZE` bytes.
+#[inline]
+fn copy_ends<const SIZE: usize>(from: &[u8], to: &mut [u8]) {
+    if let (Some(first), Some(to)) = (from.first_chunk::<SIZE>(), to.first_chunk_mut()) {
+        *to = *first;
+    }
+    if let (Some(last), Some(to)) = (from.last_chunk::<SIZE>(), to.last_chunk_mut()) {
+        *to = *last;
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,11 +145,11 @@ mod tests {
     fn lines_as_prometheus_reads_them() {
         let mut lines = Lines::default();
         lines.family("a_seconds", "histogram", "What it is.");
-        lines.line(["a_seconds", "_bucket{", "check=\"web\"", ",le=\"0.5\"}"], 3_u64);
-        lines.line(["a_seconds_sum"], Duration::from_micros(2_000_050));
-        lines.line(["a_seconds"], Duration::from_secs(7));
-        lines.line(["a_seconds"], true);
-        lines.line(["a_seconds"], u64::MAX);
+        lines.line(["a_seconds", "_bucket{", "check=\"web\"", ",le=\"0.5\"} "], 3_u64);
+        lines.line(["a_seconds_sum "], Duration::from_micros(2_000_050));
+        lines.line(["a_seconds "], Duration::from_secs(7));
+        lines.line(["a_seconds "], true);
+        lines.line(["a_seconds "], u64::MAX);
         let expected = "# HELP a_seconds What it is.\n# TYPE a_seconds histogram\n\
                         a_seconds_bucket{check=\"web\",le=\"0.5\"} 3\na_seconds_sum 2.000050\na_seconds 7\na_seconds 1\n\
                         a_seconds 18446744073709551615\n";
