@@ -2,8 +2,8 @@
 
 use std::io::{self, IsTerminal, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, Sender, channel, sync_channel};
 use std::thread;
 use std::time::Duration;
 use std::{panic, process};
@@ -26,7 +26,7 @@ const LAST_LINES: Duration = Duration::from_millis(500);
 #[derive(Debug)]
 pub struct Log {
     finished: Receiver<()>,
-    lines: SyncSender<Vec<u8>>,
+    lines: Sender<Vec<u8>>,
 }
 
 /// Starts logging to standard output: `as_json`, or for people.
@@ -34,12 +34,13 @@ pub struct Log {
 /// # Errors
 /// The thread cannot be started.
 pub fn start(filter: Targets, as_json: bool) -> io::Result<Log> {
-    let (sender, lines) = sync_channel(WAITING_LINES);
-    let lost = Arc::new(AtomicU64::new(0));
-    let queue = Queue { lines: sender.clone(), lost: Arc::clone(&lost) };
+    // A channel with a bound would take its 32 KiB at once, in every pod.
+    let (sender, lines) = channel();
+    let counts = Arc::new(Counts::default());
+    let queue = Queue { lines: sender.clone(), counts: Arc::clone(&counts) };
     let (finish, finished) = sync_channel(1);
     let write = move || {
-        write_lines(&lines, &lost, as_json);
+        write_lines(&lines, &counts, as_json, &mut io::stdout());
         let _ = finish.send(());
     };
     thread::Builder::new().name("log".into()).spawn(write)?;
@@ -56,11 +57,9 @@ pub fn start(filter: Targets, as_json: bool) -> io::Result<Log> {
 impl Log {
     /// Waits for what has been logged so far, unless nobody reads it.
     pub fn finish(self) {
-        let Self { finished, lines } = self;
-        // An empty line is the sign to end, since the subscriber keeps its sender for ever. There may be no
-        // room for it yet, so a thread waits for that.
-        if thread::Builder::new().spawn(move || lines.send(Vec::new())).is_ok() {
-            let _ = finished.recv_timeout(LAST_LINES);
+        // An empty line is the sign to end, since the subscriber keeps its sender for ever.
+        if self.lines.send(Vec::new()).is_ok() {
+            let _ = self.finished.recv_timeout(LAST_LINES);
         }
     }
 }
@@ -86,34 +85,47 @@ pub fn abort_on_panic() {
     }));
 }
 
-fn write_lines(lines: &Receiver<Vec<u8>>, lost: &AtomicU64, as_json: bool) {
-    let mut stdout = io::stdout();
+fn write_lines(lines: &Receiver<Vec<u8>>, counts: &Counts, as_json: bool, output: &mut impl Write) {
     for line in lines.iter().take_while(|line| !line.is_empty()) {
+        counts.waiting.fetch_sub(1, Ordering::Relaxed);
         // A reader that has gone is no reason to end: the answers go on.
-        let _ = stdout.write_all(&line);
-        let lost = lost.swap(0, Ordering::Relaxed);
+        let _ = output.write_all(&line);
+        let lost = counts.lost.swap(0, Ordering::Relaxed);
         if lost > 0 {
             let _ = if as_json {
-                writeln!(stdout, r#"{{"level":"WARN","message":"log lines lost","lost":{lost}}}"#)
+                writeln!(output, r#"{{"level":"WARN","message":"log lines lost","lost":{lost}}}"#)
             } else {
-                writeln!(stdout, " WARN log lines lost lost={lost}")
+                writeln!(output, " WARN log lines lost lost={lost}")
             };
         }
-        let _ = stdout.flush();
+        let _ = output.flush();
     }
 }
 
 /// Hands each event's line to the writing thread, and never waits.
 #[derive(Clone)]
 struct Queue {
-    lines: SyncSender<Vec<u8>>,
-    lost: Arc<AtomicU64>,
+    lines: Sender<Vec<u8>>,
+    counts: Arc<Counts>,
+}
+
+/// What becomes of the lines.
+#[derive(Debug, Default)]
+struct Counts {
+    /// Not written yet.
+    waiting: AtomicUsize,
+    /// For which there was no room, since that was last told.
+    lost: AtomicU64,
 }
 
 impl Write for Queue {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Err(TrySendError::Full(_)) = self.lines.try_send(line.to_vec()) {
-            self.lost.fetch_add(1, Ordering::Relaxed);
+        if self.counts.waiting.fetch_add(1, Ordering::Relaxed) < WAITING_LINES {
+            // Where the writing thread has gone, so has the reader.
+            let _ = self.lines.send(line.to_vec());
+        } else {
+            self.counts.waiting.fetch_sub(1, Ordering::Relaxed);
+            self.counts.lost.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
     }
@@ -128,5 +140,31 @@ impl<'a> MakeWriter<'a> for Queue {
 
     fn make_writer(&'a self) -> Self {
         self.clone()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn lines_for_which_there_was_no_room_are_counted_and_told() {
+        let (sender, lines) = channel();
+        let counts = Arc::new(Counts::default());
+        let mut queue = Queue { lines: sender.clone(), counts: Arc::clone(&counts) };
+        for number in 0..WAITING_LINES + 5 {
+            queue.write_all(format!("line {number}\n").as_bytes()).unwrap();
+        }
+        sender.send(Vec::new()).unwrap();
+        let mut output = Vec::new();
+        write_lines(&lines, &counts, false, &mut output);
+        let output = String::from_utf8(output).unwrap();
+        let told: Vec<_> = output.lines().collect();
+        assert_eq!(told.len(), WAITING_LINES + 1);
+        assert_eq!(told[..3], ["line 0", " WARN log lines lost lost=5", "line 1"]);
+        assert_eq!(told[WAITING_LINES], format!("line {}", WAITING_LINES - 1));
+
+        queue.write_all(b"room again\n").unwrap();
+        assert_eq!(lines.recv().unwrap(), b"room again\n");
     }
 }
