@@ -1,6 +1,6 @@
 //! The routes of contract section 4. Callers only read, but for the two things that the kubelet does.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::sync::Arc;
 
 use axum::Router;
@@ -147,7 +147,7 @@ async fn drain(
     headers: HeaderMap,
 ) -> Response<Body> {
     let is_foreign = FOREIGN.iter().any(|name| headers.contains_key(*name));
-    if !ip.to_canonical().is_loopback() || is_foreign || !is_addressed_to_loopback(&uri, &headers) {
+    if !is_own(ip) || is_foreign || !is_addressed_to_loopback(&uri, &headers) {
         return text(StatusCode::FORBIDDEN, "only health-proxy drain, in this pod, may do this\n");
     }
     site.board.drain();
@@ -181,6 +181,13 @@ async fn status(State(site): Shared) -> Response<Body> {
 fn is_kubelet(headers: &HeaderMap) -> bool {
     let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
     agent.starts_with("kube-probe/") && !agent.contains("health-proxy/")
+}
+
+/// From the address that a caller of this pod has. A mesh hands on what comes from the network by another one of
+/// loopback: Istio by 127.0.0.6 (`InboundPassthroughCluster`).
+fn is_own(peer: IpAddr) -> bool {
+    let peer = peer.to_canonical();
+    peer == Ipv4Addr::LOCALHOST || peer == Ipv6Addr::LOCALHOST
 }
 
 /// By the one host that it names: an absolute URI or a second `Host` would be another.

@@ -1,9 +1,11 @@
 //! Callers: what they are told, and what they cannot do.
 
 use std::io::{Read, Write};
-use std::net::{Ipv4Addr, TcpStream, UdpSocket};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
+
+use socket2::{Domain, Socket, Type};
 
 use crate::app::{App, response};
 use crate::sidecar::{Sidecar, command, eventually, raw};
@@ -132,6 +134,30 @@ fn drain_is_refused_from_the_network() {
                   Connection: close\r\nContent-Length: 0\r\n\r\n";
     let answer = raw((ip, sidecar.address.port()).into(), forged.as_bytes()).unwrap();
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+}
+
+/// As a mesh hands on what came from the network: by loopback, and by an address of its own.
+#[test]
+fn drain_is_refused_from_another_address_of_loopback() {
+    let (_app, sidecar) = sidecar();
+    let answer_to = |from: [u8; 4]| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((from, 0)).into()).unwrap();
+        socket.connect(&sidecar.address.into()).unwrap();
+        let mut stream = TcpStream::from(socket);
+        stream
+            .write_all(
+                b"POST /drain HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 0\r\n\r\n",
+            )
+            .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        answer
+    };
+    let answer = answer_to([127, 0, 0, 6]);
+    assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
+    let answer = answer_to([127, 0, 0, 1]);
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
 }
 
 #[test]
