@@ -4,6 +4,7 @@
 //! as the crate's messages they would be twenty thousand allocations for 200 checks, ten times the work.
 
 mod checks;
+mod process;
 mod scrape;
 mod text;
 
@@ -13,6 +14,7 @@ use prometheus::{HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::board::Board;
 
+use process::Process;
 pub use scrape::Scrape;
 
 /// Buckets of `health_proxy_schedule_delay_seconds`.
@@ -22,6 +24,7 @@ const DELAY_BUCKETS: [f64; 8] = [0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
+    process: Process,
     /// How late runs begin, in seconds.
     pub schedule_delay: prometheus::Histogram,
     /// Requests by route and status code.
@@ -51,8 +54,7 @@ impl Metrics {
         registry.register(Box::new(schedule_delay.clone()))?;
         registry.register(Box::new(http_requests.clone()))?;
         registry.register(Box::new(build_info))?;
-        registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
-        Ok(Self { registry, schedule_delay, http_requests })
+        Ok(Self { registry, process: Process::starting(), schedule_delay, http_requests })
     }
 
     /// Everything in Prometheus' text format 0.0.4, what checks publish on `board` last.
@@ -61,6 +63,6 @@ impl Metrics {
     /// A metric is wrongly described, which is our fault.
     pub fn scrape(&self, board: &Arc<Board>) -> prometheus::Result<Scrape> {
         let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
-        Ok(Scrape::new(&text, Arc::clone(board)))
+        Ok(Scrape::new(&text, &self.process, Arc::clone(board)))
     }
 }

@@ -18,6 +18,11 @@ impl UnixTime {
         Self { monotonic: Instant::now(), unix }
     }
 
+    /// Since 1970.
+    pub const fn unix(&self) -> Duration {
+        self.unix
+    }
+
     /// An instant as the time since 1970, by the wall clock of now.
     pub fn since_1970(&self, instant: Instant) -> Duration {
         let past = self.monotonic.saturating_duration_since(instant);

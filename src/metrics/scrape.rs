@@ -8,6 +8,7 @@ use std::task::{Context, Poll};
 use hyper::body::{Body, Bytes, Frame};
 
 use super::checks::{FAMILIES, Now};
+use super::process::Process;
 use super::text::Lines;
 use crate::board::Board;
 use crate::probe::Probe;
@@ -16,8 +17,14 @@ use crate::unix_time::UnixTime;
 /// How large a piece is, in bytes; the lines of one check more or less.
 const PIECE: usize = 32 * 1024;
 
-/// Room for the lines of one check.
+/// Room for the lines of one check in one family.
 const ROW: usize = 2 * 1024;
+
+/// Room for all lines of one check.
+const CHECK: usize = 3 * 1024;
+
+/// Room for what there is once, beside the text that is given.
+const ONCE: usize = 2 * 1024;
 
 /// The pieces of an answer to `/metrics`, each of whole lines.
 #[derive(Debug)]
@@ -26,24 +33,31 @@ pub struct Scrape {
     now: Now,
     /// What does not depend on the checks, before anything else is taken.
     lines: Lines,
+    /// For a piece: a few checks need less than there could be.
+    room: usize,
     family: usize,
     entry: usize,
 }
 
 impl Scrape {
     /// Begins with `text`, the lines of what is counted elsewhere.
-    pub(super) fn new(text: &str, board: Arc<Board>) -> Self {
+    pub(super) fn new(text: &str, process: &Process, board: Arc<Board>) -> Self {
         let now = Now { moment: board.moment(), clock: UnixTime::now() };
+        let room = (text.len() + ONCE + board.entries().len() * CHECK).min(PIECE + ROW);
         let mut lines = Lines::default();
-        lines.make_room(PIECE + ROW);
+        lines.make_room(room);
         lines.text(text);
+        process.write(&mut lines);
         write_probes(&mut lines, &board);
-        Self { board, now, lines, family: 0, entry: 0 }
+        Self { board, now, lines, room, family: 0, entry: 0 }
     }
 
     fn next_piece(&mut self) -> Option<Bytes> {
+        if self.is_end_stream() {
+            return None;
+        }
         let lines = &mut self.lines;
-        lines.make_room(PIECE + ROW);
+        lines.make_room(self.room);
         while lines.len() < PIECE
             && let Some(family) = FAMILIES.get(self.family)
         {
@@ -57,7 +71,7 @@ impl Scrape {
                 (self.family, self.entry) = (self.family + 1, 0);
             }
         }
-        (lines.len() > 0).then(|| lines.take())
+        Some(lines.take())
     }
 }
 
@@ -70,6 +84,10 @@ impl Body for Scrape {
         _: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         Poll::Ready(self.next_piece().map(|piece| Ok(Frame::data(piece))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.lines.len() == 0 && self.family == FAMILIES.len()
     }
 }
 

@@ -16,7 +16,7 @@ use nix::fcntl::{OFlag, open, openat};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chroot, fchdir, geteuid, setgid, setgroups, setuid};
-use rustix::thread::{CapabilityFlags, CapabilitySets, capabilities, set_capabilities};
+use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 use super::net::io_reason;
 use super::place::denial;
@@ -123,7 +123,7 @@ impl Credentials {
     /// Becomes it. A command as another user that we could not kill is not begun, or each that hangs would stay.
     fn take_on(&self) -> io::Result<()> {
         if self.user != geteuid() {
-            if !capabilities(None)?.effective.contains(CapabilityFlags::KILL) {
+            if !capabilities(None)?.effective.contains(CapabilitySet::KILL) {
                 return Err(Errno::EPERM.into());
             }
             setgroups(&self.groups)?;
@@ -140,11 +140,11 @@ impl Credentials {
         if own.permitted.is_empty() {
             return Ok(());
         }
-        let allowed = CapabilityFlags::from_bits_retain(self.capabilities) - CapabilityFlags::SYS_CHROOT;
+        let allowed = CapabilitySet::from_bits_retain(self.capabilities) - CapabilitySet::SYS_CHROOT;
         let kept = own.permitted & allowed;
         // Or root would be given them all again when it becomes the command (capabilities(7)).
         set_no_new_privs()?;
-        let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilityFlags::empty() };
+        let sets = CapabilitySets { effective: kept, permitted: kept, inheritable: CapabilitySet::empty() };
         Ok(set_capabilities(None, sets)?)
     }
 }

@@ -110,7 +110,15 @@ fn every_series_exists_from_the_start() {
         assert_eq!(sidecar.metric(&series), Some(value), "{series}");
     }
     let process = sidecar.get("/metrics").body;
-    for name in ["cpu_seconds_total", "resident_memory_bytes", "open_fds", "max_fds", "start_time_seconds"] {
+    for name in [
+        "cpu_seconds_total",
+        "max_fds",
+        "open_fds",
+        "resident_memory_bytes",
+        "start_time_seconds",
+        "threads",
+        "virtual_memory_bytes",
+    ] {
         assert!(process.contains(&format!("\nprocess_{name} ")), "{name}");
     }
     let of_check = process.lines().filter(|line| line.contains(labels)).count();
