@@ -1,132 +1,17 @@
 //! Checks, gate, incarnations and verdicts together, on a paused clock with scripted targets.
 
-use std::convert::Infallible;
-use std::future::pending;
-use std::sync::{Arc, Mutex};
+mod rig;
+
 use std::time::Duration;
 
-use tokio::task::JoinSet;
-use tokio::time::{Instant, advance, sleep, sleep_until};
+use tokio::time::advance;
 
-use super::spawn_checks;
-use crate::board::Board;
 use crate::check::{Check, Timing};
-use crate::metrics::Metrics;
-use crate::outcome::Outcome;
 use crate::probe::Probe;
-use crate::target::{Attempt, Stage};
-use crate::tracker::Thresholds;
+
+use rig::{Rig, Script, Step, check, thresholds, timed};
 
 const PERIOD: Duration = Duration::from_secs(10);
-
-/// More runs than any script here has: a schedule that stands still fails its test rather than hangs it.
-const TOO_MANY_RUNS: usize = 1000;
-
-/// What one scripted run does.
-#[derive(Clone, Copy)]
-enum Step {
-    Pass,
-    Fail,
-    PassAfter(Duration),
-    /// An exchange of so many turns, none of which takes the target long.
-    PassInTurns(u32),
-    Hang,
-}
-
-/// A target whose every run is written down beforehand; the last step repeats.
-#[derive(Clone)]
-struct Script {
-    steps: Arc<[Step]>,
-    runs: Arc<Mutex<Vec<Instant>>>,
-}
-
-impl Script {
-    fn new(steps: &[Step]) -> Self {
-        Self { steps: steps.into(), runs: Arc::default() }
-    }
-
-    /// When runs began, in milliseconds since `zero`.
-    fn began(&self, zero: Instant) -> Vec<u128> {
-        self.runs.lock().unwrap().iter().map(|at| at.duration_since(zero).as_millis()).collect()
-    }
-
-    fn next(&self) -> Step {
-        let mut runs = self.runs.lock().unwrap();
-        assert!(runs.len() < TOO_MANY_RUNS, "a burst of runs");
-        runs.push(Instant::now());
-        self.steps[(runs.len() - 1).min(self.steps.len() - 1)]
-    }
-}
-
-impl Attempt for Script {
-    async fn attempt(&self, _: &Stage) -> Outcome {
-        match self.next() {
-            Step::Pass => Outcome::Success,
-            Step::Fail => Outcome::failure("scripted"),
-            Step::PassAfter(time) => {
-                sleep(time).await;
-                Outcome::Success
-            }
-            Step::PassInTurns(turns) => {
-                for _ in 0..turns {
-                    sleep(Duration::from_millis(1)).await;
-                }
-                Outcome::Success
-            }
-            Step::Hang => pending().await,
-        }
-    }
-
-    fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        format!("timed out after {timeout:?}")
-    }
-}
-
-/// A board with running checks, and the time at which they began.
-struct Rig {
-    board: Board,
-    zero: Instant,
-    tasks: JoinSet<Infallible>,
-}
-
-impl Rig {
-    fn start(checks: &[(Check, &Script)]) -> Self {
-        let metrics = Metrics::new().unwrap();
-        let mut tasks = JoinSet::new();
-        let checks = checks.iter().map(|(check, script)| (Arc::new(copy(check)), (*script).clone()));
-        let board = spawn_checks(checks.collect(), &metrics, false, &mut tasks);
-        Self { board, zero: Instant::now(), tasks }
-    }
-
-    /// Waits until just after `millis` since the start.
-    async fn at(&self, millis: u64) {
-        sleep_until(self.zero + Duration::from_millis(millis) + Duration::from_micros(500)).await;
-    }
-
-    fn passes(&self) -> [bool; 3] {
-        Probe::ALL.map(|probe| self.board.passes(probe))
-    }
-
-    fn reasons(&self, probe: Probe) -> String {
-        self.board.verdict(probe, &[]).reasons()
-    }
-}
-
-fn copy(check: &Check) -> Check {
-    Check { name: check.name.clone(), target: check.target.clone(), ..*check }
-}
-
-fn check(probe: Probe, name: &str) -> Check {
-    Check { probe, name: name.into(), target: "scripted".into(), timing: Timing::default(), required: true }
-}
-
-fn timed(probe: Probe, timing: Timing) -> Check {
-    Check { timing, ..check(probe, "a") }
-}
-
-const fn thresholds(success: u32, failure: u32) -> Thresholds {
-    Thresholds { success, failure }
-}
 
 #[tokio::test(start_paused = true)]
 async fn the_first_run_is_exactly_at_the_end_of_the_initial_delay() {
