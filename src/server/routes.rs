@@ -11,11 +11,12 @@ use axum::http::header::{
     X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
-use axum::middleware::{Next, from_fn, from_fn_with_state};
+use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 
 use super::answer::{self, Query, WITHHELD};
-use super::{Site, document, large};
+use super::large::{self, Places};
+use super::{Site, document};
 use crate::page;
 use crate::probe::Probe;
 use crate::verdict::Finding;
@@ -56,7 +57,7 @@ pub(super) fn router(site: Arc<Site>) -> Router {
         .route("/-/healthy", get(healthy))
         .route("/drain", post(drain))
         .route("/metrics", get(metrics))
-        .route("/status", get(status).layer(from_fn(large::one_of_few)));
+        .route("/status", get(status).layer(from_fn_with_state(Arc::<Places>::default(), large::one_of_few)));
     for probe in Probe::ALL {
         router = router
             .route(&format!("/{}", probe.path()), whole(probe))

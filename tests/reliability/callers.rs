@@ -312,30 +312,37 @@ fn own_address() -> Option<IpAddr> {
 
 /// Readers who ask for the largest answers and never read them.
 pub fn slow_readers(scale: &Scale) -> Tally {
-    const READERS: usize = 200;
     const CHECKS: usize = 300;
+    let readers = scale.pick(100, 200);
     let sidecar = watched("slow-readers", CHECKS);
     let worker = sidecar.worker();
     let mut tally = Tally::default();
     let size = sidecar.get("/status").body.len() / 1024;
     let before = resident_kib(worker);
-    let readers: Vec<_> = (0..READERS).filter_map(|_| open(sidecar.address)).collect();
+    let held: Vec<_> = (0..readers).filter_map(|_| open(sidecar.address)).collect();
     thread::sleep(Duration::from_secs(scale.pick(3, 60)));
     let growth = resident_kib(worker).saturating_sub(before);
     let bound = 8 * size as u64 + 6 * 1024;
-    tally.many(READERS as u64, (READERS - readers.len()) as u64, || "connections were refused".to_owned());
+    tally.many(readers as u64, (readers - held.len()) as u64, || "connections were refused".to_owned());
     tally.check(growth <= bound, || format!("memory grew by {growth} KiB, {bound} are allowed"));
     tally.check(ask_as_kubelet(sidecar.address).is_ok(), || "the kubelet is not answered".to_owned());
+    let began = Instant::now();
+    let answer = exchange(sidecar.address, STATUS, Duration::from_secs(60)).unwrap_or_default();
+    let waited = began.elapsed().as_secs_f64();
+    tally.check(answer.len() / 1024 >= size, || format!("a reader who reads got {} bytes", answer.len()));
     tally.check(sidecar.worker() == worker, || "the worker has died".to_owned());
-    drop(readers);
+    drop(held);
     tally.check(sidecar.get("/metrics").status == 200, || "the places are not given back".to_owned());
-    tally.figure(format!("{READERS} readers of {size} KiB each: {growth} KiB growth"));
+    tally.figure(format!("{readers} readers of {size} KiB each: {growth} KiB growth"));
+    tally.figure(format!("one who reads waited for {waited:.1} s"));
     tally
 }
 
+const STATUS: &[u8] = b"GET /status HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+
 fn open(address: SocketAddr) -> Option<BlockingStream> {
     let mut stream = BlockingStream::connect(address).ok()?;
-    stream.write_all(b"GET /status HTTP/1.1\r\nHost: a\r\n\r\n").ok()?;
+    stream.write_all(STATUS).ok()?;
     stream.set_read_timeout(Some(Duration::from_millis(1))).ok()?;
     let _ = stream.read(&mut [0; 16]);
     Some(stream)
