@@ -107,7 +107,8 @@ impl hyper::body::Body for Large {
         let Some(answer) = held.as_mut() else { return Poll::Ready(Some(Err(Lost))) };
         answer.taken = Instant::now();
         let size = answer.rest.len().min(PIECE);
-        let piece = answer.rest.split_to(size);
+        // A copy, since a part that a connection cannot send would keep the whole.
+        let piece = Bytes::copy_from_slice(&answer.rest.split_to(size));
         Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
     }
 

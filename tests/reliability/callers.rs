@@ -312,7 +312,8 @@ fn own_address() -> Option<IpAddr> {
 
 /// Readers who ask for the largest answers and never read them.
 pub fn slow_readers(scale: &Scale) -> Tally {
-    const CHECKS: usize = 300;
+    // So many that no answer fits into the buffers of its connection.
+    const CHECKS: usize = 1500;
     let readers = scale.pick(100, 200);
     let sidecar = watched("slow-readers", CHECKS);
     let worker = sidecar.worker();
