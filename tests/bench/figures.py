@@ -174,11 +174,15 @@ def livez(table):
         with Target() as target, Sidecar(liveness(1, target.tcp, 1)) as ours, Haproxy() as haproxy, Answers() as bare:
             programs = {"ours": ours, "HAProxy": haproxy, "bare hyper": bare}
             found = in_turns(**{name: lambda p=program: load(p, "/livez", options) for name, program in programs.items()})
+        pick = lambda who, index: [values[index] for values in found[who]]
         for name, least in [("HAProxy", 1), ("bare hyper", 0.9)]:
-            pick = lambda who, index: [values[index] for values in found[who]]
             table.ratio(f"/livez, {kind}: per CPU second", pick("ours", 0), name, pick(name, 0), "k", least=least)
             table.ratio(f"/livez, {kind}: per second", pick("ours", 1), name, pick(name, 1), "k", least=least)
             table.ratio(f"/livez, {kind}: p99", pick("ours", 2), name, pick(name, 2), "ms", most=1)
+        # How near to HAProxy any program on hyper can come.
+        for index, (what, unit) in enumerate([("per CPU second", "k"), ("per second", "k"), ("p99", "ms")]):
+            figure = f"bare hyper itself, {kind}: {what}"
+            table.ratio(figure, pick("bare hyper", index), "HAProxy", pick("HAProxy", index), unit)
 
 
 def load(program, path, options):
