@@ -10,16 +10,17 @@ mod quick;
 mod routes;
 mod seats;
 
-use std::io;
+use std::io::{self, Cursor};
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
-use http_body_util::Either;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::io::{AsyncReadExt, join};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
@@ -27,7 +28,8 @@ use tower::ServiceExt;
 
 use crate::board::Board;
 use crate::metrics::Metrics;
-use quick::Quick;
+use crate::target::net::BoxStream;
+use quick::{Quick, Unanswered};
 use seats::{Seat, Seats};
 
 /// What the answers are made of.
@@ -92,40 +94,54 @@ async fn pause(error: &io::Error, seats: &mut Seats) {
 }
 
 async fn connection(
-    stream: TcpStream,
+    mut stream: TcpStream,
     peer: SocketAddr,
     quick: Arc<Quick>,
     router: Router,
     seat: Arc<Seat>,
     mut closing: watch::Receiver<bool>,
 ) {
+    let end = async { drop(timeout(LIFETIME, closing.wait_for(|closing| *closing)).await) };
+    tokio::pin!(end);
+    let result = match quick.answer(&mut stream, &seat, end.as_mut()).await {
+        Ok(Some(begun)) => Box::pin(router_connection(stream, begun, peer, router, seat, end)).await,
+        Ok(None) => Ok(()),
+        Err(error) => Err(error.into()),
+    };
+    if let Err(error) = result {
+        tracing::trace!(%error, %peer, "connection failed");
+    }
+}
+
+/// Goes on with a connection from which `begun` has been read.
+async fn router_connection(
+    stream: TcpStream,
+    begun: Unanswered,
+    peer: SocketAddr,
+    router: Router,
+    seat: Arc<Seat>,
+    end: Pin<&mut impl Future<Output = ()>>,
+) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
     let answer = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         seat.touch();
-        let quick = quick.answer(&request).ok_or_else(|| router.clone());
-        async move {
-            match quick {
-                Ok(response) => Ok(response.map(Either::Left)),
-                Err(router) => {
-                    request.extensions_mut().insert(routes::Peer(peer.ip()));
-                    router.oneshot(request).await.map(|response| response.map(Either::Right))
-                }
-            }
-        }
+        request.extensions_mut().insert(routes::Peer(peer.ip()));
+        router.clone().oneshot(request)
     });
+    let (rest, write) = stream.into_split();
+    // Behind the type that the demo uses too, or hyper would be in the binary twice.
+    let stream: BoxStream = Box::new(join(Cursor::new(begun).chain(rest), write));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), answer);
     tokio::pin!(connection);
-    let result = tokio::select! {
-        result = &mut connection => result,
-        () = async { drop(timeout(LIFETIME, closing.wait_for(|closing| *closing)).await) } => {
+    tokio::select! {
+        result = &mut connection => result?,
+        () = end => {
             connection.as_mut().graceful_shutdown();
-            timeout(HEADER_TIMEOUT, connection).await.unwrap_or(Ok(()))
+            timeout(HEADER_TIMEOUT, connection).await.unwrap_or(Ok(()))?;
         }
-    };
-    if let Err(error) = result {
-        tracing::trace!(%error, %peer, "connection failed");
     }
+    Ok(())
 }

@@ -56,6 +56,82 @@ fn answers_have_the_form_of_the_apiserver() {
     assert_eq!(sidecar.get("/-/healthy").body, "ok");
 }
 
+/// Sends what `pieces` says, one after the other, and reads until the sidecar closes.
+fn asked_in(sidecar: &Sidecar, pieces: &[&[u8]]) -> String {
+    let mut stream = TcpStream::connect(sidecar.address).unwrap();
+    stream.set_nodelay(true).unwrap();
+    for piece in pieces {
+        stream.write_all(piece).unwrap();
+    }
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).unwrap();
+    answer
+}
+
+/// The lines of an answer whose order and date say nothing.
+fn lines(answer: &str) -> Vec<&str> {
+    let mut lines: Vec<_> = answer.lines().filter(|line| !line.starts_with("date: ")).collect();
+    lines.sort_unstable();
+    lines
+}
+
+#[test]
+fn what_is_answered_before_the_router_is_answered_as_by_the_router() {
+    let (_app, sidecar) = sidecar();
+    let answer = |headers: &str| {
+        let request = format!("GET /livez HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
+        asked_in(&sidecar, &[request.as_bytes()])
+    };
+    let (quick, routed) =
+        (answer("Connection: close\r\n"), answer("Connection: close\r\nContent-Length: 0\r\n"));
+    assert_eq!(lines(&quick), lines(&routed));
+    for answer in [quick, routed] {
+        let date = answer.lines().find_map(|line| line.strip_prefix("date: ")).unwrap_or_default();
+        assert!(date.len() == "Sun, 06 Nov 1994 08:49:37 GMT".len() && date.ends_with(" GMT"), "{answer}");
+    }
+    assert_eq!(sidecar.metric("health_proxy_http_requests_total{code=\"200\",path=\"/livez\"}"), Some(2.0));
+}
+
+#[test]
+fn a_request_may_come_in_any_pieces() {
+    let (_app, sidecar) = sidecar();
+    for path in ["/livez", "/-/healthy"] {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+        let whole = asked_in(&sidecar, &[request.as_bytes()]);
+        for end in 1..request.len() {
+            let (first, second) = request.as_bytes().split_at(end);
+            assert_eq!(
+                lines(&asked_in(&sidecar, &[first, second])),
+                lines(&whole),
+                "{path}, {end} bytes first"
+            );
+        }
+    }
+}
+
+#[test]
+fn one_connection_takes_all_kinds_of_requests() {
+    let (_app, sidecar) = sidecar();
+    let kept = |path: &str| format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").into_bytes();
+    let last = b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
+    let mut stream = TcpStream::connect(sidecar.address).unwrap();
+    let mut read = [0; 4096];
+    for path in ["/livez", "/livez", "/readyz/optional", "/livez"] {
+        stream.write_all(&kept(path)).unwrap();
+        let mut answer = Vec::new();
+        while !answer.ends_with(b"\r\n\r\nok") {
+            let size = stream.read(&mut read).unwrap();
+            assert!(size > 0, "closed after {:?}", String::from_utf8_lossy(&answer));
+            answer.extend_from_slice(&read[..size]);
+        }
+    }
+    stream.write_all(&[&kept("/livez")[..], &kept("/livez"), last].concat()).unwrap();
+    let mut rest = String::new();
+    stream.read_to_string(&mut rest).unwrap();
+    assert_eq!(rest.matches("HTTP/1.1 200 OK\r\n").count(), 3, "{rest}");
+    assert_eq!(sidecar.metric("health_proxy_http_requests_total{code=\"200\",path=\"/livez\"}"), Some(6.0));
+}
+
 #[test]
 fn the_page_brings_its_policy() {
     let (_app, sidecar) = sidecar();

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::DemoError;
+use crate::target::net::BoxStream;
 
 /// From its start until it listens.
 const BOOT: Duration = Duration::from_millis(800);
@@ -76,6 +77,8 @@ async fn converse(stream: TcpStream, served: Arc<AtomicU64>, container: u64) {
         let number = served.fetch_add(1, Ordering::Relaxed) + 1;
         async move { response(container, number) }
     });
+    // Of the server's type, or hyper would be in the binary twice.
+    let stream: BoxStream = Box::new(stream);
     let _ = http1::Builder::new().serve_connection(TokioIo::new(stream), answer).await;
 }
 

@@ -1,4 +1,5 @@
-//! Any bytes as a request to the sidecar, which answers or closes, and goes on.
+//! Any bytes as a request to the sidecar, which answers or closes, and goes on; and answers `ok` alike, whether it
+//! read a head at once or in two pieces, which is answered by the router.
 #![no_main]
 
 use std::future::pending;
@@ -9,6 +10,7 @@ use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio::task::yield_now;
 use tokio::time::timeout;
 
 struct Sidecar {
@@ -21,7 +23,8 @@ thread_local! {
 }
 
 fn start() -> Sidecar {
-    let config = health_proxy_fuzz::read(&[("READINESS_A", "file:/"), ("LIVENESS_A", "file:/")]);
+    let file = "file:/proc/self/stat";
+    let config = health_proxy_fuzz::read(&[("READINESS_A", file), ("LIVENESS_A", file)]);
     let config = config.expect("a configuration");
     let runtime = health_proxy_fuzz::runtime();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
@@ -30,24 +33,47 @@ fn start() -> Sidecar {
         let ended = health_proxy::app::run(config, listener, false, pending()).await;
         panic!("the worker ended: {ended:?}");
     });
+    let ready = b"GET /readyz HTTP/1.1\r\n\r\n";
+    while !runtime.block_on(ask(address, [ready, b""])).is_ok_and(|answer| lines(&answer).is_some()) {}
     Sidecar { runtime, address }
 }
 
-async fn ask(address: SocketAddr, bytes: &[u8]) -> std::io::Result<Vec<u8>> {
+async fn ask(address: SocketAddr, pieces: [&[u8]; 2]) -> std::io::Result<Vec<u8>> {
     let mut stream = TcpStream::connect(address).await?;
-    stream.write_all(bytes).await?;
+    stream.set_nodelay(true)?;
+    for piece in pieces {
+        stream.write_all(piece).await?;
+        // The sidecar, on the same thread, reads before there is more.
+        for _ in 0..16 {
+            yield_now().await;
+        }
+    }
     stream.shutdown().await?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer).await?;
     Ok(answer)
 }
 
+/// The lines of an answer `ok`, whose order and date say nothing.
+fn lines(answer: &[u8]) -> Option<Vec<&str>> {
+    let text = std::str::from_utf8(answer).ok().filter(|text| text.ends_with("\r\n\r\nok"))?;
+    let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with("date: ")).collect();
+    lines.sort_unstable();
+    Some(lines)
+}
+
 fuzz_target!(|bytes: &[u8]| SIDECAR.with(|Sidecar { runtime, address }| {
     runtime.block_on(async {
         let patience = Duration::from_secs(5);
-        let answer = timeout(patience, ask(*address, bytes)).await.expect("an answer or a close");
-        if let Ok(answer) = answer {
+        let ask =
+            async |pieces| timeout(patience, ask(*address, pieces)).await.expect("an answer or a close");
+        let (first, rest) = bytes.split_at(bytes.len().min(1));
+        let (whole, pieces) = (ask([bytes, b""]).await, ask([first, rest]).await);
+        for answer in [&whole, &pieces].into_iter().flatten() {
             assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "no HTTP");
+        }
+        if let (Ok(whole), Ok(pieces)) = (whole, pieces) {
+            assert_eq!(lines(&whole), lines(&pieces));
         }
     });
 }));
