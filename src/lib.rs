@@ -18,6 +18,7 @@ pub mod outcome;
 pub mod page;
 pub mod parent;
 pub mod probe;
+pub mod proc_stat;
 pub mod schedule;
 pub mod server;
 pub mod signal;

@@ -7,6 +7,8 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpid};
 
+use crate::proc_stat::ProcStat;
+
 /// Who adopts what our commands leave behind; unset where that is not our supervisor, as in `check`.
 static ADOPTER: OnceLock<Pid> = OnceLock::new();
 
@@ -63,11 +65,10 @@ fn children_of(parent: Pid) -> Vec<Pid> {
     list.split_ascii_whitespace().flat_map(str::parse).map(Pid::from_raw).collect()
 }
 
-/// When a process began, in clock ticks since the boot (proc(5), `starttime`).
+/// When a process began, in clock ticks since the boot.
 fn began(id: Pid) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
-    // The name, in parentheses, may hold anything; the start is the 20th field after it.
-    stat.rsplit_once(") ")?.1.split(' ').nth(19)?.parse().ok()
+    ProcStat::parse(&stat)?.field(22)
 }
 
 fn end(id: Pid) {

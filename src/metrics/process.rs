@@ -11,6 +11,7 @@ use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::{SysconfVar, sysconf};
 
 use super::text::Lines;
+use crate::proc_stat::ProcStat;
 use crate::unix_time::UnixTime;
 
 /// What does not change while the process lives.
@@ -80,8 +81,8 @@ fn count_descriptors() -> Option<u64> {
     u64::try_from(all.saturating_sub(1)).ok()
 }
 
-/// The parts of `/proc/self/stat` that are shown (`proc_pid_stat(5)`).
-#[derive(Debug, PartialEq, Eq)]
+/// The parts of `/proc/self/stat` that are shown.
+#[derive(Debug)]
 struct Stat {
     threads: u64,
     virtual_bytes: u64,
@@ -93,34 +94,18 @@ impl Stat {
         // More than the longest: 52 numbers and a name.
         let mut buffer = [0; 2048];
         let length = File::open("/proc/self/stat").ok()?.read(&mut buffer).ok()?;
-        Self::parse(std::str::from_utf8(&buffer[..length]).ok()?)
-    }
-
-    /// The name may hold anything; the last parenthesis ends it.
-    fn parse(stat: &str) -> Option<Self> {
-        let (_, rest) = stat.rsplit_once(") ")?;
-        // The state, the first after the name, is field 3.
-        let mut fields = rest.split(' ').skip(20 - 3).map(|field| field.parse().ok());
-        let threads = fields.next()??;
-        let mut fields = fields.skip(2);
-        Some(Self { threads, virtual_bytes: fields.next()??, resident_pages: fields.next()?? })
+        let stat = ProcStat::parse(std::str::from_utf8(&buffer[..length]).ok()?)?;
+        Some(Self {
+            threads: stat.field(20)?,
+            virtual_bytes: stat.field(23)?,
+            resident_pages: stat.field(24)?,
+        })
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_name_may_look_like_the_rest() {
-        let stat =
-            "7 (a) S 1 (b) ) S 1 7 7 0 -1 4194560 108 0 0 0 3 4 0 0 20 0 2 0 123456 5545984 492 184467 1 1\n";
-        let expected = Stat { threads: 2, virtual_bytes: 5_545_984, resident_pages: 492 };
-        assert_eq!(Stat::parse(stat), Some(expected));
-        for broken in ["", "7 (a)", "7 (a) S 1", &stat.replace(" 492", " x")] {
-            assert_eq!(Stat::parse(broken), None, "{broken}");
-        }
-    }
 
     #[test]
     fn descriptors_are_as_many_as_can_be_counted() {

@@ -192,6 +192,7 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::proc_stat::ProcStat;
 
     fn parse(rest: &str) -> Result<Exec, String> {
         Exec::parse(rest, &mut Given::new("READINESS_X", []))
@@ -283,7 +284,8 @@ mod tests {
     async fn wait_until_gone(id: i32) {
         let is_alive = || {
             let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-            stat.rsplit(") ").next().is_some_and(|state| !state.is_empty() && !state.starts_with(['Z', 'X']))
+            let state = ProcStat::parse(&stat).and_then(|stat| stat.field(3));
+            state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
         };
         while is_alive() {
             tokio::task::yield_now().await;

@@ -6,6 +6,8 @@ use std::io::{self, Read};
 use std::path::Path;
 use std::time::Duration;
 
+use crate::proc_stat::ProcStat;
+
 /// Ticks a second in `/proc`: `USER_HZ`, a constant of the kernel's interface.
 const TICKS: u64 = 100;
 
@@ -74,7 +76,7 @@ pub fn find(name: &str) -> Result<Process, String> {
     Ok(oldest.process)
 }
 
-/// What `/proc/PID/stat` says, as far as it is of use (`proc_pid_stat(5)`).
+/// A process of a table.
 #[derive(Debug)]
 struct Entry {
     process: Process,
@@ -85,14 +87,12 @@ struct Entry {
 impl Entry {
     /// `None` for what is no process, or is dead already.
     fn read(proc: &Path, id: i32) -> Option<Self> {
-        let stat = read_whole(File::open(proc.join(id.to_string()).join("stat")).ok()?).ok()?;
-        let stat = String::from_utf8_lossy(&stat);
-        // A name may hold anything, so its end is the last parenthesis.
-        let (name, rest) = stat.split_once('(')?.1.rsplit_once(')')?;
-        let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-        let is_alive = !matches!(*fields.first()?, "Z" | "X");
-        let (parent, began) = (fields.get(1)?.parse().ok()?, fields.get(19)?.parse().ok()?);
-        is_alive.then(|| Self { process: Process { id, start: began }, parent, name: name.to_owned() })
+        let text = read_whole(File::open(proc.join(id.to_string()).join("stat")).ok()?).ok()?;
+        let text = String::from_utf8_lossy(&text);
+        let stat = ProcStat::parse(&text)?;
+        let is_alive = !matches!(stat.field(3)?, 'Z' | 'X');
+        let (parent, began) = (stat.field(4)?, stat.field(22)?);
+        is_alive.then(|| Self { process: Process { id, start: began }, parent, name: stat.name.to_owned() })
     }
 
     /// By its own name, which the kernel cuts, or by the base name of its executable.
