@@ -26,8 +26,8 @@ use crate::probe::Probe;
 /// The probes whose questions change nothing, each with its path.
 const QUESTIONS: [(&str, Probe); 2] = [("/livez", Probe::Liveness), ("/readyz", Probe::Readiness)];
 
-/// A longer head, in bytes, is not looked at here.
-const LONGEST_HEAD: usize = 1024;
+/// How much is read at once, in bytes. Where that is full there may be more, so it is not looked at here.
+const READ: usize = 1024;
 
 /// Nor is one of more headers.
 const MOST_HEADERS: usize = 16;
@@ -121,7 +121,7 @@ impl Quick {
 
     /// Reads what is there, into the stack: a connection that waits holds no buffer.
     fn poll_asked(&self, stream: &mut TcpStream, context: &mut Context<'_>) -> Poll<io::Result<Asked>> {
-        let mut head = [0; LONGEST_HEAD];
+        let mut head = [0; READ];
         let mut head = ReadBuf::new(&mut head);
         ready!(Pin::new(stream).poll_read(context, &mut head))?;
         Poll::Ready(Ok(self.asked(head.filled())))
@@ -169,7 +169,7 @@ impl Question {
     fn parse(head: &[u8]) -> Option<Self> {
         let mut headers = [httparse::EMPTY_HEADER; MOST_HEADERS];
         let mut request = httparse::Request::new(&mut headers);
-        let is_whole = request.parse(head) == Ok(httparse::Status::Complete(head.len()));
+        let is_whole = head.len() < READ && request.parse(head) == Ok(httparse::Status::Complete(head.len()));
         let is_plain = is_whole && request.method == Some("GET") && request.version == Some(1);
         let index = QUESTIONS.iter().position(|(path, _)| request.path == Some(path));
         let mut question = Self { index: index.filter(|_| is_plain)?, is_last: false };
@@ -238,6 +238,9 @@ mod tests {
         let whole = format!("{kept}\r\n");
         assert!(Question::parse(whole.as_bytes()).is_some());
         assert_eq!(Question::parse(format!("{whole}{whole}").as_bytes()), None, "two at once");
+        let padded = |length: usize| format!("{kept}A: {}\r\n\r\n", "b".repeat(length - kept.len() - 7));
+        assert!(Question::parse(padded(READ - 1).as_bytes()).is_some());
+        assert_eq!(Question::parse(padded(READ).as_bytes()), None, "there may be more");
         for end in 0..whole.len() {
             assert_eq!(Question::parse(&whole.as_bytes()[..end]), None, "{end} bytes of it");
         }

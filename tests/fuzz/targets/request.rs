@@ -13,6 +13,9 @@ use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
+/// How much the sidecar reads at once, in bytes.
+const READ: usize = 1024;
+
 struct Sidecar {
     runtime: Runtime,
     address: SocketAddr,
@@ -72,7 +75,8 @@ fuzz_target!(|bytes: &[u8]| SIDECAR.with(|Sidecar { runtime, address }| {
         for answer in [&whole, &pieces].into_iter().flatten() {
             assert!(answer.is_empty() || answer.starts_with(b"HTTP/1."), "no HTTP");
         }
-        if let (Ok(whole), Ok(pieces)) = (whole, pieces) {
+        // What is longer comes in pieces both times, and what follows a head may be answered or not.
+        if let (Ok(whole), Ok(pieces), ..READ) = (whole, pieces, bytes.len()) {
             assert_eq!(lines(&whole), lines(&pieces));
         }
     });
