@@ -82,7 +82,7 @@ fn count_descriptors() -> Option<u64> {
 }
 
 /// The parts of `/proc/self/stat` that are shown.
-#[derive(Debug)]
+#[derive(Debug, PartialEq, Eq)]
 struct Stat {
     threads: u64,
     virtual_bytes: u64,
@@ -94,7 +94,11 @@ impl Stat {
         // More than the longest: 52 numbers and a name.
         let mut buffer = [0; 2048];
         let length = File::open("/proc/self/stat").ok()?.read(&mut buffer).ok()?;
-        let stat = ProcStat::parse(std::str::from_utf8(&buffer[..length]).ok()?)?;
+        Self::parse(std::str::from_utf8(&buffer[..length]).ok()?)
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let stat = ProcStat::parse(text)?;
         Some(Self {
             threads: stat.field(20)?,
             virtual_bytes: stat.field(23)?,
@@ -106,6 +110,17 @@ impl Stat {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_name_may_look_like_the_rest() {
+        let stat =
+            "7 (a) S 1 (b) ) S 1 7 7 0 -1 4194560 108 0 0 0 3 4 0 0 20 0 2 0 123456 5545984 492 184467 1 1\n";
+        let expected = Stat { threads: 2, virtual_bytes: 5_545_984, resident_pages: 492 };
+        assert_eq!(Stat::parse(stat), Some(expected));
+        for broken in ["", "7 (a)", "7 (a) S 1", &stat.replace(" 492", " x")] {
+            assert_eq!(Stat::parse(broken), None, "{broken}");
+        }
+    }
 
     #[test]
     fn descriptors_are_as_many_as_can_be_counted() {
