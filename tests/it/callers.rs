@@ -8,7 +8,7 @@ use std::time::Duration;
 use socket2::{Domain, Socket, Type};
 
 use crate::app::{App, response};
-use crate::sidecar::{Sidecar, command, eventually, raw};
+use crate::sidecar::{Sidecar, command, eventually, raw, raw_in_pieces};
 
 fn sidecar() -> (App, Sidecar) {
     let app = App::answering(|_, _| response("200 OK", ""));
@@ -56,18 +56,6 @@ fn answers_have_the_form_of_the_apiserver() {
     assert_eq!(sidecar.get("/-/healthy").body, "ok");
 }
 
-/// Sends what `pieces` says, one after the other, and reads until the sidecar closes.
-fn asked_in(sidecar: &Sidecar, pieces: &[&[u8]]) -> String {
-    let mut stream = TcpStream::connect(sidecar.address).unwrap();
-    stream.set_nodelay(true).unwrap();
-    for piece in pieces {
-        stream.write_all(piece).unwrap();
-    }
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).unwrap();
-    answer
-}
-
 /// The lines of an answer whose order and date say nothing.
 fn lines(answer: &str) -> Vec<&str> {
     let mut lines: Vec<_> = answer.lines().filter(|line| !line.starts_with("date: ")).collect();
@@ -80,7 +68,7 @@ fn what_is_answered_before_the_router_is_answered_as_by_the_router() {
     let (_app, sidecar) = sidecar();
     let answer = |headers: &str| {
         let request = format!("GET /livez HTTP/1.1\r\nHost: a\r\n{headers}\r\n");
-        asked_in(&sidecar, &[request.as_bytes()])
+        raw(sidecar.address, request.as_bytes()).unwrap()
     };
     let (quick, routed) =
         (answer("Connection: close\r\n"), answer("Connection: close\r\nContent-Length: 0\r\n"));
@@ -97,11 +85,11 @@ fn a_request_may_come_in_any_pieces() {
     let (_app, sidecar) = sidecar();
     for path in ["/livez", "/-/healthy"] {
         let request = format!("GET {path} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
-        let whole = asked_in(&sidecar, &[request.as_bytes()]);
+        let whole = raw(sidecar.address, request.as_bytes()).unwrap();
         for end in 1..request.len() {
             let (first, second) = request.as_bytes().split_at(end);
             assert_eq!(
-                lines(&asked_in(&sidecar, &[first, second])),
+                lines(&raw_in_pieces(sidecar.address, &[first, second]).unwrap()),
                 lines(&whole),
                 "{path}, {end} bytes first"
             );

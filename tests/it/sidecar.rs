@@ -72,9 +72,17 @@ fn unchunked(mut chunks: &str) -> Option<String> {
 
 /// Sends bytes and reads until the peer closes.
 pub fn raw(address: SocketAddr, request: &[u8]) -> std::io::Result<String> {
+    raw_in_pieces(address, &[request])
+}
+
+/// Sends bytes piece by piece and reads until the peer closes.
+pub fn raw_in_pieces(address: SocketAddr, pieces: &[&[u8]]) -> std::io::Result<String> {
     let mut stream = TcpStream::connect(address)?;
+    stream.set_nodelay(true)?;
     stream.set_read_timeout(Some(PATIENCE))?;
-    stream.write_all(request)?;
+    for piece in pieces {
+        stream.write_all(piece)?;
+    }
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
     Ok(String::from_utf8_lossy(&answer).into_owned())
