@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::probe::Probe;
 use crate::server::{self, Site};
 use crate::status::Status;
-use crate::target::Attempt;
+use crate::targets::Attempt;
 
 /// A fault of our own, after which remembered answers must not be served.
 #[derive(Debug, thiserror::Error)]

@@ -15,8 +15,8 @@ use crate::outcome::{Outcome, one_line};
 use crate::probe::Probe;
 use crate::schedule::Schedule;
 use crate::status::{Run, Status};
-use crate::target::place::Inside;
-use crate::target::{Attempt, Stage};
+use crate::targets::place::Inside;
+use crate::targets::{Attempt, Stage};
 use crate::tracker::{Change, Thresholds, Tracker};
 
 /// When a check runs and how often it has to agree with itself; the kubelet's own fields.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use crate::config::{Config, ConfigError};
 use crate::log;
 use crate::supervisor::{self, SupervisorError, WORKER};
-use crate::target::enter::{ENTER, enter};
+use crate::targets::enter::{ENTER, enter};
 
 /// The exit status of a wrong configuration or a wrong command.
 const WRONG_USE: u8 = 2;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use crate::check::{Check, Timing};
 use crate::options::{self, Given, Problem};
 use crate::probe::Probe;
-use crate::target::Target;
+use crate::targets::Target;
 use crate::tracker::Thresholds;
 use crate::verdict::BUILT_IN;
 

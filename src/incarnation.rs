@@ -10,7 +10,7 @@ use tokio::time::Instant;
 
 pub use pace::Pace;
 
-use crate::target::process::Process;
+use crate::targets::process::Process;
 
 /// One life of the main container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

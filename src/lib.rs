@@ -24,7 +24,7 @@ pub mod server;
 pub mod signal;
 pub mod status;
 pub mod supervisor;
-pub mod target;
+pub mod targets;
 pub mod tracker;
 pub mod unix_time;
 pub mod verdict;

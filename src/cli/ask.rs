@@ -9,7 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{CliError, print, status};
-use crate::target::http::exchange::{Answer, Limits, exchange};
+use crate::targets::http::exchange::{Answer, Limits, exchange};
 
 /// After which a sidecar that does not answer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -60,7 +60,7 @@ fn is_nameless(name: &str) -> bool {
 
 /// `LIVENESS=http://…`: clearly meant for us, and short of a name.
 fn nameless_check(name: &str, value: &str) -> Option<Problem> {
-    let is_target = is_nameless(name) && crate::target::Target::kind(value).is_some();
+    let is_target = is_nameless(name) && crate::targets::Target::kind(value).is_some();
     is_target.then(|| Problem::hidden(name, format!("a check needs a name, such as {name}_WEB")))
 }
 

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::env::Env;
 use crate::options::{self, OptionName, Problem};
 use crate::probe::Probe;
-use crate::target::Target;
+use crate::targets::Target;
 
 /// The variables of one probe, sorted out.
 #[derive(Debug, Default)]

@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use health_proxy::options::{Given, IN_PROCESS};
 use health_proxy::outcome::Outcome;
-use health_proxy::target::enter::{ENTER, enter};
-use health_proxy::target::{Attempt, Stage, Target};
+use health_proxy::targets::enter::{ENTER, enter};
+use health_proxy::targets::{Attempt, Stage, Target};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;

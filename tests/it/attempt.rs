@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use health_proxy::options::{ALL, Given};
 use health_proxy::outcome::Outcome;
-use health_proxy::target::{Attempt, Stage, Target};
+use health_proxy::targets::{Attempt, Stage, Target};
 
 /// Reads a target with its options; nothing may be left over.
 pub fn target(value: &str, options: &[(&str, &str)]) -> Target {

@@ -5,7 +5,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use health_proxy::outcome::Outcome;
-use health_proxy::target::Target;
+use health_proxy::targets::Target;
 use hyper::Response;
 use hyper::body::Bytes;
 use tokio::io::{AsyncReadExt, AsyncWriteExt, copy_bidirectional};

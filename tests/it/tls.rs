@@ -5,7 +5,7 @@ use std::os::unix::fs::symlink;
 use std::time::Duration;
 
 use health_proxy::outcome::Outcome;
-use health_proxy::target::{Attempt, Target};
+use health_proxy::targets::{Attempt, Target};
 use rcgen::{BasicConstraints, IsCa, KeyPair, date_time_ymd};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;

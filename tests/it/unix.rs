@@ -74,7 +74,7 @@ impl Drop for Server {
 }
 
 /// Waits for a server to come up.
-async fn until_success(check: &health_proxy::target::Target) {
+async fn until_success(check: &health_proxy::targets::Target) {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let outcome = run(check).await;

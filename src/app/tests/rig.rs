@@ -14,7 +14,7 @@ use crate::check::{Check, Timing};
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
 use crate::probe::Probe;
-use crate::target::{Attempt, Stage};
+use crate::targets::{Attempt, Stage};
 use crate::tracker::Thresholds;
 
 /// More runs than any script here has: a schedule that stands still fails its test rather than hangs it.

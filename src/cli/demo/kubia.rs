@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::DemoError;
-use crate::target::net::BoxStream;
+use crate::targets::net::BoxStream;
 
 /// From its start until it listens.
 const BOOT: Duration = Duration::from_millis(800);

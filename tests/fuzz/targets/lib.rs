@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use health_proxy::check::{Check, attempt};
 use health_proxy::config::{Config, ConfigError};
-use health_proxy::target::Target;
+use health_proxy::targets::Target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;

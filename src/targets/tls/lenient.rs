@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio_rustls::client::TlsStream;
 
-use crate::target::connection::Connection;
+use crate::targets::connection::Connection;
 
 /// Takes the end of the connection for the end of the stream, since many servers do not say goodbye in TLS,
 /// and Go does not insist on it (`crypto/tls`, `readRecordOrCCS`). Lengths tell what was cut off.

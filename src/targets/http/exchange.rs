@@ -7,7 +7,7 @@ mod reader;
 
 use tokio::io::AsyncWriteExt;
 
-use crate::target::net::{BoxStream, io_reason};
+use crate::targets::net::{BoxStream, io_reason};
 use body::read_body;
 use head::read_head;
 use reader::Reader;

@@ -3,7 +3,7 @@
 use tokio::io::AsyncReadExt;
 
 use super::Limits;
-use crate::target::net::{BoxStream, io_reason};
+use crate::targets::net::{BoxStream, io_reason};
 
 /// How much is asked for at once, in bytes: room for most answers.
 const PIECE: usize = 4096;

@@ -6,7 +6,7 @@ use tokio_rustls::rustls;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::target::net;
+use crate::targets::net;
 
 /// A failed handshake.
 pub(super) fn of_handshake(error: &io::Error) -> String {
