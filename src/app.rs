@@ -100,10 +100,11 @@ fn spawn_checks<A: Attempt + 'static>(
 
 /// One line per check at the start.
 fn log_check(check: &Check) {
-    let Check { probe, name, target, timing, required } = check;
+    let Check { probe, name, target, timing, container, required } = check;
     tracing::info!(
         probe = probe.as_str(),
         check = name,
+        app_container = container.as_deref(),
         target,
         required,
         initial_delay_seconds = timing.initial_delay.as_secs_f64(),

@@ -68,6 +68,8 @@ pub struct Check {
     pub name: String,
     /// The target as it may be shown.
     pub target: String,
+    /// The main container that it is about; `None`: the pod.
+    pub container: Option<Arc<str>>,
     /// When it runs.
     pub timing: Timing,
     /// Whether it can fail its probe.

@@ -67,6 +67,7 @@ fn read_probe(probe: Probe, env: &Env, problems: &mut Vec<Problem>) -> Vec<(Arc<
     let whole = probe.variable_prefix().trim_end_matches('_');
     let mut given = Given::new(whole, names.defaults);
     let defaults = read_timing(probe, Timing::default(), &mut given);
+    let default_container = given.take(options::CONTAINER, options::container);
     problems.extend(given.finish(None));
     let mut seen = BTreeMap::new();
     let mut checks = Vec::new();
@@ -74,10 +75,12 @@ fn read_probe(probe: Probe, env: &Env, problems: &mut Vec<Problem>) -> Vec<(Arc<
         let mut given = Given::new(variable, found.options);
         let name = check_name(probe, variable, &mut seen);
         let timing = read_timing(probe, defaults, &mut given);
+        let container =
+            given.take(options::CONTAINER, options::container).or_else(|| default_container.clone());
         let required = given.take(options::REQUIRED, options::boolean).unwrap_or(true);
         match (name, Target::parse(found.target, &mut given)) {
             (Ok(name), Ok(target)) => {
-                let check = Check { probe, name, target: target.shown(), timing, required };
+                let check = Check { probe, name, target: target.shown(), container, timing, required };
                 checks.push((Arc::new(check), target));
             }
             (name, target) => {

@@ -4,6 +4,7 @@
 //! is left over is an error. Nothing is interpreted here.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
@@ -67,7 +68,7 @@ macro_rules! options {
             #[doc = concat!("The option `_", stringify!($name), "`.")]
             pub const $name: OptionName = OptionName {
                 suffix: stringify!($name),
-                has_probe_default: matches!(Kind::$kind, Kind::Timing),
+                has_probe_default: matches!(Kind::$kind, Kind::Common),
                 is_secret: matches!(Kind::$kind, Kind::Secret),
                 slot: |options| &mut options.$field,
             };
@@ -81,7 +82,7 @@ macro_rules! options {
 /// What is special about an option.
 enum Kind {
     /// May stand without a check's name.
-    Timing,
+    Common,
     /// Its value is never shown.
     Secret,
     /// Nothing.
@@ -89,12 +90,13 @@ enum Kind {
 }
 
 options! {
-    INITIAL_DELAY_SECONDS initial_delay_seconds Timing,
-    PERIOD_SECONDS period_seconds Timing,
-    UNHEALTHY_PERIOD_SECONDS unhealthy_period_seconds Timing,
-    TIMEOUT_SECONDS timeout_seconds Timing,
-    SUCCESS_THRESHOLD success_threshold Timing,
-    FAILURE_THRESHOLD failure_threshold Timing,
+    INITIAL_DELAY_SECONDS initial_delay_seconds Common,
+    PERIOD_SECONDS period_seconds Common,
+    UNHEALTHY_PERIOD_SECONDS unhealthy_period_seconds Common,
+    TIMEOUT_SECONDS timeout_seconds Common,
+    SUCCESS_THRESHOLD success_threshold Common,
+    FAILURE_THRESHOLD failure_threshold Common,
+    CONTAINER container Common,
     REQUIRED required Plain,
     METHOD method Plain,
     HTTP_HEADERS http_headers Secret,
@@ -194,6 +196,18 @@ pub fn boolean(value: &str) -> Result<bool, String> {
     value.parse().map_err(|_| "accepted: true or false".to_owned())
 }
 
+/// The name of a container: a DNS label, as Kubernetes has it (RFC 1123).
+pub fn container(value: &str) -> Result<Arc<str>, String> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = (1..=63).contains(&value.len())
+        && value.bytes().all(is_inner)
+        && !value.starts_with('-')
+        && !value.ends_with('-');
+    is_label.then(|| value.into()).ok_or_else(|| {
+        "accepted: a container's name: up to 63 small letters, digits and -, such as web".to_owned()
+    })
+}
+
 /// A regular expression.
 pub fn regex(value: &str) -> Result<regex_lite::Regex, String> {
     regex_lite::Regex::new(value).map_err(|error| format!("not a regular expression: {error}"))
@@ -226,6 +240,16 @@ mod tests {
         }
         for wrong in ["", "0", "-1", "1.5", "+1", "4294967296"] {
             assert!(threshold(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_named_by_a_dns_label() {
+        for right in ["web", "a", "0", "log-shipper-2", &"a".repeat(63)] {
+            assert_eq!(container(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "Web", "a.b", "-a", "a-", "a_b", "ä", &"a".repeat(64)] {
+            assert!(container(wrong).is_err(), "{wrong}");
         }
     }
 

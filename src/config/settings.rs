@@ -23,6 +23,10 @@ pub struct Settings {
     pub shutdown_delay: Duration,
     /// Whether reasons are told to callers.
     pub details: bool,
+    /// How long a liveness failure stands at least; `None`: until the first success.
+    pub liveness_hold: Option<Duration>,
+    /// What the kubelet's question to `/startupz` has to carry, if that is configured; a secret.
+    pub startup_key: Option<Box<str>>,
 }
 
 /// How a log line is written.
@@ -43,15 +47,25 @@ struct Written {
     log_format: Option<String>,
     shutdown_delay_seconds: Option<String>,
     details: Option<String>,
+    liveness_hold_seconds: Option<String>,
+    startup_key: Option<String>,
 }
 
+/// The one setting whose value is never shown.
+const STARTUP_KEY: &str = "HEALTH_PROXY_STARTUP_KEY";
+
+/// How long a liveness failure stands by default: the kubelet's side needs up to 20 s as shipped.
+const LIVENESS_HOLD: Duration = Duration::from_secs(30);
+
 /// The variables behind the fields of [`Written`].
-const NAMES: [&str; 5] = [
+const NAMES: [&str; 7] = [
     "HEALTH_PROXY_LISTEN",
     "HEALTH_PROXY_LOG",
     "HEALTH_PROXY_LOG_FORMAT",
     "HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS",
     "HEALTH_PROXY_DETAILS",
+    "HEALTH_PROXY_LIVENESS_HOLD_SECONDS",
+    STARTUP_KEY,
 ];
 
 impl Settings {
@@ -65,7 +79,7 @@ impl Settings {
             problems.push(Problem::without_value("HEALTH_PROXY_*", error.to_string()));
             Written::default()
         });
-        let [listen, log, log_format, shutdown_delay, details] = NAMES;
+        let [listen, log, log_format, shutdown_delay, details, liveness_hold, startup_key] = NAMES;
         Self {
             listen: read(listen, written.listen, problems, address),
             log: read(log, written.log, problems, targets).unwrap_or_else(default_log),
@@ -78,6 +92,12 @@ impl Settings {
             )
             .unwrap_or_default(),
             details: read(details, written.details, problems, options::boolean).unwrap_or(true),
+            liveness_hold: Some(
+                read(liveness_hold, written.liveness_hold_seconds, problems, options::seconds(0.0))
+                    .unwrap_or(LIVENESS_HOLD),
+            )
+            .filter(|hold| !hold.is_zero()),
+            startup_key: read(startup_key, written.startup_key, problems, header_value),
         }
     }
 }
@@ -89,7 +109,11 @@ fn read<T>(
     parse: impl FnOnce(&str) -> Result<T, String>,
 ) -> Option<T> {
     let value = value?;
-    parse(&value).map_err(|accepted| problems.push(Problem::new(name, &value, accepted))).ok()
+    let problem = |accepted| match name {
+        STARTUP_KEY => Problem::hidden(name, accepted),
+        _ => Problem::new(name, &value, accepted),
+    };
+    parse(&value).map_err(|accepted| problems.push(problem(accepted))).ok()
 }
 
 fn unknown_setting(name: &str) -> Problem {
@@ -109,6 +133,14 @@ fn targets(value: &str) -> Result<Targets, String> {
     value
         .parse()
         .map_err(|_| "accepted: off, error, warn, info, debug or trace, or a list of target=level".to_owned())
+}
+
+/// What can be sent in a header as it is (RFC 9110, section 5.5, without spaces and what is not ASCII).
+fn header_value(value: &str) -> Result<Box<str>, String> {
+    let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
+    is_plain
+        .then(|| value.into())
+        .ok_or_else(|| "accepted: letters, digits and signs of ASCII, no spaces".to_owned())
 }
 
 fn default_log() -> Targets {

@@ -104,8 +104,12 @@ fn settings() {
         ("HEALTH_PROXY_LOG_FORMAT", "json"),
         ("HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS", "2.5"),
         ("HEALTH_PROXY_DETAILS", "false"),
+        ("HEALTH_PROXY_LIVENESS_HOLD_SECONDS", "7.5"),
+        ("HEALTH_PROXY_STARTUP_KEY", "hunter2"),
     ])
     .unwrap();
+    assert_eq!(config.settings.liveness_hold, Some(Duration::from_millis(7500)));
+    assert_eq!(config.settings.startup_key.as_deref(), Some("hunter2"));
     assert_eq!(config.settings.listen, Some("127.0.0.1:1".parse().unwrap()));
     assert_eq!(config.settings.log_format, Some(LogFormat::Json));
     assert_eq!(config.settings.shutdown_delay, Duration::from_millis(2500));
@@ -288,7 +292,34 @@ fn misspelt_names_get_a_hint() {
     assert_error(
         &[WEB, ("HEALTH_PROXY_QUUX", "1")],
         "HEALTH_PROXY_QUUX: no such setting; accepted: HEALTH_PROXY_LISTEN, HEALTH_PROXY_LOG, \
-         HEALTH_PROXY_LOG_FORMAT, HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS, HEALTH_PROXY_DETAILS",
+         HEALTH_PROXY_LOG_FORMAT, HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS, HEALTH_PROXY_DETAILS, \
+         HEALTH_PROXY_LIVENESS_HOLD_SECONDS, HEALTH_PROXY_STARTUP_KEY",
+    );
+    assert_error(
+        &[WEB, ("HEALTH_PROXY_STARTUP_KEY", "a secret")],
+        "HEALTH_PROXY_STARTUP_KEY=(hidden): accepted: letters, digits and signs of ASCII, no spaces",
+    );
+}
+
+#[test]
+fn a_liveness_failure_is_held_unless_that_is_switched_off() {
+    let hold = |variables: &[(&str, &str)]| read(variables).unwrap().settings.liveness_hold;
+    assert_eq!(hold(&[WEB]), Some(Duration::from_secs(30)));
+    assert_eq!(hold(&[WEB, ("HEALTH_PROXY_LIVENESS_HOLD_SECONDS", "0")]), None);
+}
+
+#[test]
+fn a_check_is_about_a_container_its_own_before_that_of_the_probe() {
+    let web = ("LIVENESS_WEB", "tcp://:1");
+    let container = |variables: &[(&str, &str)]| read(variables).unwrap().checks[0].0.container.clone();
+    let (of_probe, own) = (("LIVENESS_CONTAINER", "front"), ("LIVENESS_WEB_CONTAINER", "back"));
+    assert_eq!(container(&[web]), None);
+    assert_eq!(container(&[web, of_probe]).as_deref(), Some("front"));
+    assert_eq!(container(&[web, of_probe, own]).as_deref(), Some("back"));
+    assert_error(
+        &[web, ("LIVENESS_WEB_CONTAINER", "Front.end")],
+        "LIVENESS_WEB_CONTAINER=\"Front.end\": accepted: a container's name: up to 63 small letters, digits and \
+         -, such as web",
     );
 }
 

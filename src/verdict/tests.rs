@@ -23,7 +23,8 @@ const LATE: Duration = Duration::from_millis(12_900);
 fn answer(asked: Probe, probe: Probe, results: &str, late: Duration, incarnation: u64) -> (String, bool) {
     let zero = Instant::now();
     let timing = Timing::default();
-    let check = Check { probe, name: "a".into(), target: "scripted".into(), timing, required: true };
+    let check =
+        Check { probe, name: "a".into(), target: "scripted".into(), timing, container: None, required: true };
     let mut status = Status::new(&check, Incarnation { number: OWN, began: zero });
     for result in results.chars() {
         let outcome = if result == 'S' { Outcome::Success } else { Outcome::failure("refused") };

@@ -111,11 +111,23 @@ impl Rig {
 }
 
 pub(super) fn copy(check: &Check) -> Check {
-    Check { name: check.name.clone(), target: check.target.clone(), ..*check }
+    Check {
+        name: check.name.clone(),
+        target: check.target.clone(),
+        container: check.container.clone(),
+        ..*check
+    }
 }
 
 pub(super) fn check(probe: Probe, name: &str) -> Check {
-    Check { probe, name: name.into(), target: "scripted".into(), timing: Timing::default(), required: true }
+    Check {
+        probe,
+        name: name.into(),
+        target: "scripted".into(),
+        timing: Timing::default(),
+        container: None,
+        required: true,
+    }
 }
 
 pub(super) fn timed(probe: Probe, timing: Timing) -> Check {

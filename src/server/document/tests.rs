@@ -19,7 +19,7 @@ const HOSTILE: &str = "<script>top secret</script>\u{1b}[2J\nanother\u{202e} lin
 
 fn check(probe: Probe, name: &str) -> Check {
     let target = "http://localhost:8080/\u{1b}".to_owned();
-    Check { probe, name: name.to_owned(), target, timing: Timing::default(), required: true }
+    Check { probe, name: name.to_owned(), target, timing: Timing::default(), container: None, required: true }
 }
 
 /// A site whose checks have had the given runs, all of them in the first incarnation.
