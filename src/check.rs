@@ -178,8 +178,8 @@ impl<A: Attempt> CheckTask<A> {
 
     /// A liveness check on a loopback port can see by its listener that the app is another one.
     fn listener(&self) -> Option<ListenerWatch> {
-        let port = self.target.loopback_port().filter(|_| self.check.probe == Probe::Liveness);
-        port.map(ListenerWatch::new)
+        let port = self.target.local_port().filter(|_| self.check.probe == Probe::Liveness);
+        port.filter(|port| port.address.is_none()).map(|port| ListenerWatch::new(port.port))
     }
 
     /// Waits until the next run is due; while the check is unhealthy, looks out for a new container.

@@ -14,6 +14,7 @@ mod tls;
 mod unix;
 mod url;
 
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
@@ -37,8 +38,8 @@ pub trait Attempt: Send + Sync {
     /// The reason of a run that was at `stage` when `timeout` had passed.
     fn timed_out(&self, stage: &Stage, timeout: Duration) -> String;
 
-    /// The port of this pod's loopback on which the target has to listen, if it is of that kind.
-    fn loopback_port(&self) -> Option<u16> {
+    /// Where a socket listens that may be a witness of the target's container, if the target has such a place.
+    fn local_port(&self) -> Option<LocalPort> {
         None
     }
 
@@ -52,6 +53,15 @@ pub trait Attempt: Send + Sync {
     fn certificate_expiry(&self) -> Option<i64> {
         None
     }
+}
+
+/// A port that may be one of this pod: what is left to find out is whether the pod has the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalPort {
+    /// The address that the user wrote; `None`: this pod's loopback.
+    pub address: Option<IpAddr>,
+    /// From 1 to 65535.
+    pub port: u16,
 }
 
 /// How far a run has come, for the reason of a timeout.
@@ -177,11 +187,11 @@ impl Attempt for Target {
         }
     }
 
-    fn loopback_port(&self) -> Option<u16> {
+    fn local_port(&self) -> Option<LocalPort> {
         match self {
-            Self::Http(http) => http.loopback_port(),
-            Self::Tcp(tcp) => tcp.loopback_port(),
-            Self::Grpc(grpc) => grpc.loopback_port(),
+            Self::Http(http) => http.local_port(),
+            Self::Tcp(tcp) => tcp.local_port(),
+            Self::Grpc(grpc) => grpc.local_port(),
             Self::Unix(_) | Self::Exec(_) | Self::File(_) => None,
         }
     }

@@ -13,7 +13,7 @@ use hyper::header::{CONTENT_TYPE, TE, USER_AGENT};
 use super::net::{self, AGENT, BoxStream};
 use super::tls::Tls;
 use super::url::{Authority, Scheme};
-use super::{Attempt, Stage};
+use super::{Attempt, LocalPort, Stage};
 use crate::options::{self, Given};
 use crate::outcome::Outcome;
 
@@ -122,8 +122,8 @@ impl Attempt for Grpc {
         }
     }
 
-    fn loopback_port(&self) -> Option<u16> {
-        self.authority.loopback_port()
+    fn local_port(&self) -> Option<LocalPort> {
+        self.authority.local_port()
     }
 
     fn certificate_expiry(&self) -> Option<i64> {

@@ -17,7 +17,7 @@ use super::place::Inside;
 use super::tls::Tls;
 use super::unix::Socket;
 use super::url::{Authority, Scheme, Url, percent_decoded};
-use super::{Attempt, Stage};
+use super::{Attempt, LocalPort, Stage};
 use crate::options::{self, Given};
 use crate::outcome::Outcome;
 
@@ -188,8 +188,8 @@ impl Attempt for Http {
         }
     }
 
-    fn loopback_port(&self) -> Option<u16> {
-        self.url.authority.loopback_port().filter(|_| self.socket.is_none())
+    fn local_port(&self) -> Option<LocalPort> {
+        self.url.authority.local_port().filter(|_| self.socket.is_none())
     }
 
     fn inside(&self) -> Option<&Inside> {

@@ -7,7 +7,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
 use super::url::Authority;
-use super::{Attempt, Stage, net};
+use super::{Attempt, LocalPort, Stage, net};
 use crate::options::{self, Given};
 use crate::outcome::Outcome;
 
@@ -45,8 +45,8 @@ impl Attempt for Tcp {
         Dialogue::timed_out(stage, timeout)
     }
 
-    fn loopback_port(&self) -> Option<u16> {
-        self.authority.loopback_port()
+    fn local_port(&self) -> Option<LocalPort> {
+        self.authority.local_port()
     }
 }
 

@@ -1,6 +1,6 @@
 //! The part of a URL that our targets need: strict for what a user writes, lenient for a redirect.
 
-use super::net;
+use super::{LocalPort, net};
 
 /// Whether a connection is plain or TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,9 +67,13 @@ impl Authority {
         Ok(Self { host: host.to_owned(), port })
     }
 
-    /// The port, where the host is this pod's loopback.
-    pub fn loopback_port(&self) -> Option<u16> {
-        is_loopback(&self.host).then_some(self.port)
+    /// The port, where the host is loopback or an address: a name is not looked up for it.
+    pub fn local_port(&self) -> Option<LocalPort> {
+        let port = self.port;
+        if is_loopback(&self.host) {
+            return Some(LocalPort { address: None, port });
+        }
+        self.host.parse().ok().map(|address| LocalPort { address: Some(address), port })
     }
 
     /// As it stands in a URL or in a `Host` header.
@@ -231,6 +235,20 @@ mod tests {
         ] {
             assert!(Authority::parse(wrong, None).is_err(), "{wrong}");
         }
+    }
+
+    #[test]
+    fn a_port_may_be_of_this_pod_where_the_host_is_loopback_or_an_address() {
+        let address = |text: &str| {
+            let found = Authority::parse(&format!("{text}:80"), None).unwrap().local_port();
+            found.inspect(|found| assert_eq!(found.port, 80)).map(|found| found.address)
+        };
+        for loopback in ["", "localhost", "LOCALHOST", "127.0.0.1", "127.1.2.3", "[::1]"] {
+            assert_eq!(address(loopback), Some(None), "{loopback}");
+        }
+        assert_eq!(address("10.1.2.3"), Some(Some([10, 1, 2, 3].into())));
+        assert_eq!(address("[fd00::1]"), Some(Some([0xfd00, 0, 0, 0, 0, 0, 0, 1].into())));
+        assert_eq!(address("db.ns.svc"), None);
     }
 
     #[test]
