@@ -4,6 +4,7 @@
 //! The binary is the product; this library exists so that its parts can be tested and read one by one.
 
 pub mod app;
+pub mod blocking;
 pub mod board;
 pub mod check;
 pub mod cli;

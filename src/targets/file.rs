@@ -6,12 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tokio::sync::Mutex;
-use tokio::task::spawn_blocking;
-
 use super::net::io_reason;
 use super::place::Inside;
 use super::{Attempt, Stage};
+use crate::blocking::Place;
 use crate::options::{self, Given};
 use crate::outcome::Outcome;
 
@@ -22,8 +20,7 @@ pub struct FileTarget {
     /// Where it is looked for, if that is not here.
     inside: Option<Arc<Inside>>,
     max_age: Option<Duration>,
-    /// Held while somebody looks: a file system that hangs costs one thread, not one for every run.
-    looking: Arc<Mutex<()>>,
+    place: Place,
 }
 
 impl FileTarget {
@@ -34,26 +31,28 @@ impl FileTarget {
         if !rest.starts_with('/') || rest.contains('\0') {
             return Err("accepted: an absolute path, such as file:/var/ready".to_owned());
         }
-        Ok(Self { path: Arc::new(rest.into()), inside, max_age, looking: Arc::default() })
+        Ok(Self { path: Arc::new(rest.into()), inside, max_age, place: Place::default() })
     }
 
     pub fn shown(&self) -> String {
         format!("file:{}", self.path.display())
     }
 
-    /// Looks for the file on a thread of its own, since no file system promises to answer.
+    /// Looks for the file beside the worker's thread, since no file system promises to answer.
     async fn look(&self) -> Result<Metadata, String> {
-        let looking = self.looking.clone().lock_owned().await;
         let (path, inside) = (self.path.clone(), self.inside.clone());
-        let look = spawn_blocking(move || {
-            let _looking = looking;
+        let look = move || {
             let found = match inside {
                 Some(inside) => inside.open(&path)?.metadata(),
                 None => fs::metadata(&*path),
             };
             found.map_err(|error| format!("{}: {}", path.display(), io_reason(&error)))
-        });
-        look.await.unwrap_or_else(|error| Err(format!("{}: {error}", self.path.display())))
+        };
+        self.place.run(self.silence(), look).await?
+    }
+
+    fn silence(&self) -> String {
+        format!("the file system did not answer for {}", self.path.display())
     }
 
     fn judge(&self, file: &Metadata, now: SystemTime) -> Result<(), String> {
@@ -92,6 +91,7 @@ impl Attempt for FileTarget {
     }
 
     fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        format!("timeout: the file system did not answer for {} within {timeout:?}", self.path.display())
+        let silence = self.place.waits_for().unwrap_or_else(|| self.silence());
+        format!("timeout: {silence} within {timeout:?}")
     }
 }
