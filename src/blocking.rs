@@ -154,7 +154,10 @@ mod tests {
     /// A call that hangs until its sender is dropped.
     fn hanging() -> (mpsc::Sender<()>, impl FnOnce() + Send) {
         let (sender, receiver) = mpsc::channel();
-        (sender, move || drop(receiver.recv()))
+        let call = move || {
+            let _ = receiver.recv();
+        };
+        (sender, call)
     }
 
     #[tokio::test]
