@@ -23,6 +23,7 @@ pub mod proc_stat;
 pub mod schedule;
 pub mod server;
 pub mod signal;
+pub mod snapshot;
 pub mod status;
 pub mod supervisor;
 pub mod targets;
