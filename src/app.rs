@@ -11,6 +11,7 @@ use tokio::time::sleep;
 use crate::board::Board;
 use crate::check::{Check, CheckTask, Gate};
 use crate::config::Config;
+use crate::handover::Past;
 use crate::incarnation::Incarnations;
 use crate::metrics::Metrics;
 use crate::probe::Probe;
@@ -35,18 +36,20 @@ pub enum AppError {
 /// Runs all checks of `config` and answers on `listener`.
 ///
 /// `shutdown` turns `/readyz` red; the answers go on for the shutdown delay, then requests in flight finish.
-/// `is_successor` says that an earlier worker answered the kubelet before this one.
+/// `past` is what earlier workers left; `is_successor` says that an earlier worker answered the kubelet before this one.
 ///
 /// # Errors
 /// A fault of our own; what should have been asked for an orderly end is not an error.
 pub async fn run(
     config: Config,
     listener: TcpListener,
+    past: Past,
     is_successor: bool,
     shutdown: impl Future<Output = ()>,
 ) -> Result<(), AppError> {
     let settings = config.settings;
     let metrics = Metrics::new()?;
+    metrics.count_restarts(past.restarts);
     let mut checks = JoinSet::new();
     let board = Arc::new(spawn_checks(config.checks, &metrics, is_successor, &mut checks));
     let site = Arc::new(Site { board: Arc::clone(&board), metrics, details: settings.details });

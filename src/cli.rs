@@ -88,9 +88,7 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
             let listen = configuration()?.settings.listen;
             Ok(supervisor::run(listen)?.into())
         }
-        [command, supervisor, ended @ ..] if *command == WORKER => {
-            worker::run(configuration()?, supervisor, ended.first().copied())
-        }
+        [command, supervisor] if *command == WORKER => worker::run(configuration()?, supervisor),
         [command, arguments @ ..] if *command == ENTER => Err(CliError::Enter(enter(arguments))),
         ["check"] => once::run(configuration()?),
         ["get", "status", "--json"] | ["get", "--json", "status"] => ask::get_status(true),

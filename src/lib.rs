@@ -9,6 +9,7 @@ pub mod board;
 pub mod check;
 pub mod cli;
 pub mod config;
+pub mod handover;
 pub mod incarnation;
 pub mod listener;
 pub mod log;

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use prometheus::{HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
 
 use crate::board::Board;
+use crate::handover::Restarts;
 
 use process::Process;
 pub use scrape::Scrape;
@@ -25,6 +26,7 @@ const DELAY_BUCKETS: [f64; 8] = [0.001, 0.0025, 0.005, 0.01, 0.05, 0.25, 1.0, 10
 pub struct Metrics {
     registry: Registry,
     process: Process,
+    worker_restarts: IntCounterVec,
     /// How late runs begin, in seconds.
     pub schedule_delay: prometheus::Histogram,
     /// Requests by route and status code.
@@ -46,6 +48,9 @@ impl Metrics {
         let requests =
             Opts::new("health_proxy_http_requests_total", "Requests answered, by route and status code.");
         let http_requests = IntCounterVec::new(requests, &["path", "code"])?;
+        let restarts =
+            Opts::new("health_proxy_worker_restarts_total", "Workers that were replaced, by cause.");
+        let worker_restarts = IntCounterVec::new(restarts, &["cause"])?;
         let build_info = prometheus::Gauge::with_opts(
             Opts::new("health_proxy_build_info", "Always 1; the version is in the label.")
                 .const_label("version", env!("CARGO_PKG_VERSION")),
@@ -53,8 +58,18 @@ impl Metrics {
         build_info.set(1.0);
         registry.register(Box::new(schedule_delay.clone()))?;
         registry.register(Box::new(http_requests.clone()))?;
+        registry.register(Box::new(worker_restarts.clone()))?;
         registry.register(Box::new(build_info))?;
-        Ok(Self { registry, process: Process::starting(), schedule_delay, http_requests })
+        let metrics =
+            Self { registry, process: Process::starting(), worker_restarts, schedule_delay, http_requests };
+        metrics.count_restarts(Restarts::default());
+        Ok(metrics)
+    }
+
+    /// Adds what the supervisor counted before this worker; both series exist from the start.
+    pub fn count_restarts(&self, restarts: Restarts) {
+        self.worker_restarts.with_label_values(&["death"]).inc_by(restarts.deaths);
+        self.worker_restarts.with_label_values(&["hang"]).inc_by(restarts.hangs);
     }
 
     /// Everything in Prometheus' text format 0.0.4, what checks publish on `board` last.

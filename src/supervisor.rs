@@ -1,5 +1,7 @@
 //! The first of the two processes: it holds the listening socket, and there is always a worker behind it.
 //!
+//! It also keeps, in memory that it never looks at, what a worker leaves to the next one.
+//!
 //! It reads the configuration once; after that it waits for signals and children and does nothing else: no
 //! async runtime, nothing read from outside. Callers wait in the socket's backlog while a worker starts.
 
@@ -7,6 +9,7 @@ use std::collections::VecDeque;
 use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 use std::os::fd::OwnedFd;
+use std::os::unix::net::UnixDatagram;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -18,9 +21,10 @@ use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
+use crate::handover::{self, Past};
 use crate::orphans;
 
-/// The hidden command that is the second process; its argument, if any, is how an earlier one ended.
+/// The hidden command that is the second process; its argument is the id of the first.
 pub const WORKER: &str = "worker";
 
 /// Where to listen by default.
@@ -45,6 +49,9 @@ pub enum SupervisorError {
     /// The port cannot be had.
     #[error("HEALTH_PROXY_LISTEN={0}: cannot listen: {1}")]
     Listen(SocketAddr, io::Error),
+    /// There is no memory for what a worker leaves to the next one.
+    #[error("cannot make the memory of the workers: {0}")]
+    Memory(io::Error),
     /// A worker cannot be started.
     #[error("cannot start the worker: {0}")]
     Start(io::Error),
@@ -106,6 +113,7 @@ fn bind(configured: Option<SocketAddr>) -> Result<TcpListener, SupervisorError> 
 /// The worker of the moment.
 struct Worker {
     listener: TcpListener,
+    past: Past,
     id: Pid,
     is_ending: bool,
     deaths: VecDeque<Instant>,
@@ -113,8 +121,9 @@ struct Worker {
 
 impl Worker {
     fn start(listener: TcpListener) -> Result<Self, SupervisorError> {
-        let id = spawn(&listener, None)?;
-        Ok(Self { listener, id, is_ending: false, deaths: VecDeque::new() })
+        let past = Past::empty().map_err(SupervisorError::Memory)?;
+        let id = spawn(&listener, &past, None)?;
+        Ok(Self { listener, past, id, is_ending: false, deaths: VecDeque::new() })
     }
 
     /// Passes a signal on; from then on the worker's end is ours.
@@ -147,7 +156,7 @@ impl Worker {
         let mut cause = cause(status);
         loop {
             self.count_death(&cause)?;
-            match spawn(&self.listener, Some(&cause)) {
+            match spawn(&self.listener, &self.past, Some(&format!("died by {cause}"))) {
                 Ok(id) => {
                     self.id = id;
                     return Ok(());
@@ -160,6 +169,7 @@ impl Worker {
     }
 
     fn count_death(&mut self, cause: &str) -> Result<(), SupervisorError> {
+        self.past.restarts.deaths += 1;
         let now = Instant::now();
         self.deaths.retain(|death| now.duration_since(*death) < DEATHS_WITHIN);
         self.deaths.push_back(now);
@@ -167,14 +177,16 @@ impl Worker {
     }
 }
 
-/// Starts this program again with the listening socket as its standard input, as inetd would, and tells it how
-/// the worker before it ended.
-fn spawn(listener: &TcpListener, ended: Option<&str>) -> Result<Pid, SupervisorError> {
-    let socket = OwnedFd::from(listener.try_clone().map_err(SupervisorError::Start)?);
-    let mut command = Command::new(own_program());
-    command.arg(WORKER).arg(getpid().to_string()).args(ended);
-    let child = command.stdin(Stdio::from(socket)).spawn();
-    let id = child.map_err(SupervisorError::Start)?.id();
+/// Starts this program again, with a line to it as its standard input on which all it needs waits already.
+fn spawn(listener: &TcpListener, past: &Past, ended: Option<&str>) -> Result<Pid, SupervisorError> {
+    let start = || {
+        let (ours, theirs) = UnixDatagram::pair()?;
+        handover::send(&ours, listener, past, ended)?;
+        let mut command = Command::new(own_program());
+        command.arg(WORKER).arg(getpid().to_string()).stdin(Stdio::from(OwnedFd::from(theirs)));
+        command.spawn()
+    };
+    let id = start().map_err(SupervisorError::Start)?.id();
     Ok(Pid::from_raw(i32::try_from(id).unwrap_or_default()))
 }
 

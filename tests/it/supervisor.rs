@@ -81,6 +81,36 @@ fn a_successor_takes_the_kubelets_first_question_for_a_new_container() {
 }
 
 #[test]
+fn a_successor_counts_those_before_it() {
+    let sidecar = Sidecar::start(&[("LIVENESS_A", "tcp://:1")]);
+    let restarts =
+        |cause: &str| sidecar.metric(&format!("health_proxy_worker_restarts_total{{cause=\"{cause}\"}}"));
+    assert_eq!((restarts("death"), restarts("hang")), (Some(0.0), Some(0.0)));
+    for deaths in 1..3 {
+        kill(sidecar.worker().unwrap(), Signal::SIGKILL).unwrap();
+        eventually("it is counted", || (restarts("death") == Some(f64::from(deaths))).then_some(()));
+    }
+    assert_eq!(restarts("hang"), Some(0.0));
+    sidecar.wait_for_log("the worker died by signal 9 (SIGKILL); this is another");
+}
+
+#[test]
+fn a_command_inherits_nothing_that_the_supervisor_handed_over() {
+    let sidecar = Sidecar::start(&[
+        ("READINESS_OPEN", "exec:sh -c 'ls -l /proc/$$/fd; exit 1'"),
+        ("READINESS_OPEN_PERIOD_SECONDS", "0.1"),
+        ("READINESS_OPEN_FAILURE_THRESHOLD", "1"),
+    ]);
+    let open = eventually("a run", || {
+        let body = sidecar.wait_for("/readyz", 503);
+        body.contains(" -> ").then_some(body)
+    });
+    // Its inputs and outputs, of which the first is /dev/null; the shell itself opens none.
+    assert!(open.contains("/dev/null") && open.contains("pipe:"), "{open}");
+    assert!(!open.contains("socket:") && !open.contains("memfd:"), "{open}");
+}
+
+#[test]
 fn sigterm_turns_readiness_red_at_once_and_ends_after_the_delay() {
     let app = App::answering(|_, _| response("200 OK", ""));
     let url = app.url("/");

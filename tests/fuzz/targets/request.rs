@@ -6,6 +6,7 @@ use std::future::pending;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use health_proxy::handover::Past;
 use libfuzzer_sys::fuzz_target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
@@ -32,8 +33,9 @@ fn start() -> Sidecar {
     let runtime = health_proxy_fuzz::runtime();
     let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
     let address = listener.local_addr().expect("an address");
+    let past = Past::empty().expect("memory");
     runtime.spawn(async move {
-        let ended = health_proxy::app::run(config, listener, false, pending()).await;
+        let ended = health_proxy::app::run(config, listener, past, false, pending()).await;
         panic!("the worker ended: {ended:?}");
     });
     let ready = b"GET /readyz HTTP/1.1\r\n\r\n";
