@@ -26,3 +26,9 @@ pub fn render(directory: &Path) -> Vec<Value> {
     let text = String::from_utf8(output.stdout).expect("manifests are UTF-8");
     serde_saphyr::from_multiple(&text).expect("rendered manifests are YAML")
 }
+
+/// The objects of a file.
+pub fn read(file: &Path) -> Vec<Value> {
+    let text = std::fs::read_to_string(file).expect("the file is there");
+    serde_saphyr::from_multiple(&text).expect("manifests are YAML")
+}

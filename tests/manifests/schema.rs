@@ -2,8 +2,8 @@
 //! field of it. The API server drops such a field with a warning at best, which is how misspellings get lost.
 
 use k8s_openapi::api::apps::v1::{DaemonSet, Deployment, ReplicaSet, StatefulSet};
-use k8s_openapi::api::batch::v1::Job;
-use k8s_openapi::api::core::v1::{ConfigMap, Service};
+use k8s_openapi::api::batch::v1::{CronJob, Job};
+use k8s_openapi::api::core::v1::{ConfigMap, Pod, PodTemplate, Service};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -13,11 +13,14 @@ pub fn faults(object: &Value) -> Vec<String> {
     match (object["apiVersion"].as_str(), object["kind"].as_str()) {
         (Some("v1"), Some("ConfigMap")) => through::<ConfigMap>(object),
         (Some("v1"), Some("Service")) => through::<Service>(object),
+        (Some("v1"), Some("Pod")) => through::<Pod>(object),
+        (Some("v1"), Some("PodTemplate")) => through::<PodTemplate>(object),
         (Some("apps/v1"), Some("Deployment")) => through::<Deployment>(object),
         (Some("apps/v1"), Some("ReplicaSet")) => through::<ReplicaSet>(object),
         (Some("apps/v1"), Some("StatefulSet")) => through::<StatefulSet>(object),
         (Some("apps/v1"), Some("DaemonSet")) => through::<DaemonSet>(object),
         (Some("batch/v1"), Some("Job")) => through::<Job>(object),
+        (Some("batch/v1"), Some("CronJob")) => through::<CronJob>(object),
         (version, kind) => vec![format!("no schema here for {kind:?} of {version:?}")],
     }
 }

@@ -1,8 +1,12 @@
 //! The variables of the examples, given to the program itself: it takes them all, and refuses a wrong one.
 
+use std::collections::BTreeMap;
 use std::process::{Command, Output};
 
-use crate::{EXAMPLES, example, find};
+use serde_json::Value;
+
+use crate::security::containers;
+use crate::{EXAMPLES, example, find, pod_of_example};
 
 fn check_with(variables: impl IntoIterator<Item = (String, String)>) -> Output {
     Command::new(env!("CARGO_BIN_EXE_health-proxy"))
@@ -14,13 +18,19 @@ fn check_with(variables: impl IntoIterator<Item = (String, String)>) -> Output {
         .expect("the program runs")
 }
 
+/// The checks of an example: those of its `ConfigMap` and those that stand in the sidecar itself.
 fn variables_of(name: &str) -> Vec<(String, String)> {
     let objects = example(name);
-    let data = find(&objects, "ConfigMap").expect("the checks")["data"].clone();
-    serde_json::from_value::<std::collections::BTreeMap<_, _>>(data)
-        .expect("variables are text")
-        .into_iter()
-        .collect()
+    let map = find(&objects, "ConfigMap").map_or(Value::Null, |map| map["data"].clone());
+    let map: Option<BTreeMap<String, String>> = serde_json::from_value(map).expect("variables are text");
+    let spec = pod_of_example(name);
+    let sidecar = containers(&spec).find(|container| container.name == "health-proxy").expect("a sidecar");
+    let own = sidecar
+        .env
+        .iter()
+        .flatten()
+        .map(|variable| (variable.name.clone(), variable.value.clone().expect("only plain values")));
+    map.into_iter().flatten().chain(own).collect()
 }
 
 #[test]
