@@ -9,10 +9,11 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::check::Check;
+use crate::grammar::RESERVED;
 use crate::incarnation::{Incarnation, Incarnations, Pace};
 use crate::probe::Probe;
 use crate::status::Status;
-use crate::verdict::{self, BUILT_IN, Finding, Moment, Verdict};
+use crate::verdict::{self, Finding, Moment, Verdict};
 
 /// One check as readers see it.
 #[derive(Debug)]
@@ -127,7 +128,7 @@ impl Board {
                 *finding = Finding::Excluded;
             }
         }
-        let is_known = |name: &String| BUILT_IN.contains(&name.as_str()) || self.entry(asked, name).is_some();
+        let is_known = |name: &String| RESERVED.contains(&name.as_str()) || self.entry(asked, name).is_some();
         let unknown = excluded.iter().filter(|name| !is_known(name)).cloned().collect();
         Verdict { findings, unknown }
     }

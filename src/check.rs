@@ -9,6 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, sleep_until};
 
+pub use crate::grammar::Timing;
 use crate::incarnation::{Incarnation, Incarnations};
 use crate::listener::ListenerWatch;
 use crate::outcome::{Outcome, one_line};
@@ -17,47 +18,7 @@ use crate::schedule::Schedule;
 use crate::status::{Run, Status};
 use crate::targets::place::Inside;
 use crate::targets::{Attempt, Stage};
-use crate::tracker::{Change, Thresholds, Tracker};
-
-/// When a check runs and how often it has to agree with itself; the kubelet's own fields.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Timing {
-    /// From the beginning of an incarnation to the first run.
-    pub initial_delay: Duration,
-    /// Between the beginnings of two runs.
-    pub period: Duration,
-    /// The same from the first failing run until the check is healthy again, where it differs.
-    pub unhealthy_period: Option<Duration>,
-    /// After which a run without a result has failed.
-    pub timeout: Duration,
-    /// How many equal results decide.
-    pub thresholds: Thresholds,
-}
-
-impl Default for Timing {
-    /// The kubelet's defaults (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
-    fn default() -> Self {
-        Self {
-            initial_delay: Duration::ZERO,
-            period: Duration::from_secs(10),
-            unhealthy_period: None,
-            timeout: Duration::from_secs(1),
-            thresholds: Thresholds::default(),
-        }
-    }
-}
-
-impl Timing {
-    /// The period that applies now.
-    fn period_when(&self, is_degraded: bool) -> Duration {
-        self.unhealthy_period.filter(|_| is_degraded).unwrap_or(self.period)
-    }
-
-    /// The longer of the two periods.
-    pub fn longest_period(&self) -> Duration {
-        self.period.max(self.period_when(true))
-    }
-}
+use crate::tracker::{Change, Tracker};
 
 /// What is configured about a check, but for its target.
 #[derive(Debug)]

@@ -37,6 +37,15 @@ impl Probe {
         }
     }
 
+    /// The variable that is this probe's name and nothing else.
+    pub const fn variable(self) -> &'static str {
+        match self {
+            Self::Liveness => "LIVENESS",
+            Self::Readiness => "READINESS",
+            Self::Startup => "STARTUP",
+        }
+    }
+
     /// The beginning of the variables that feed this probe.
     pub const fn variable_prefix(self) -> &'static str {
         match self {

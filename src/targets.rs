@@ -7,18 +7,18 @@ mod file;
 mod grpc;
 pub mod http;
 pub mod net;
+mod pattern;
 pub mod place;
 pub mod process;
 mod tcp;
 mod tls;
 mod unix;
-mod url;
 
-use std::net::IpAddr;
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
-use crate::options::Given;
+pub use crate::grammar::url::LocalPort;
+use crate::grammar::{Given, Kind, TargetSpec};
 use crate::outcome::Outcome;
 
 use exec::Exec;
@@ -28,7 +28,6 @@ use http::Http;
 use place::Inside;
 use tcp::Tcp;
 use unix::Unix;
-use url::Scheme;
 
 /// Something that a check can try once: a real target, or a scripted one in tests.
 pub trait Attempt: Send + Sync {
@@ -53,15 +52,6 @@ pub trait Attempt: Send + Sync {
     fn certificate_expiry(&self) -> Option<i64> {
         None
     }
-}
-
-/// A port that may be one of this pod: what is left to find out is whether the pod has the address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LocalPort {
-    /// The address that the user wrote; `None`: this pod's loopback.
-    pub address: Option<IpAddr>,
-    /// From 1 to 65535.
-    pub port: u16,
 }
 
 /// How far a run has come, for the reason of a timeout.
@@ -100,59 +90,19 @@ pub enum Target {
 }
 
 impl Target {
-    /// How every target begins and what it is called, in the contract's order.
-    const FORMS: [(&str, &str); 9] = [
-        ("http://", "an http target"),
-        ("https://", "an https target"),
-        ("http+unix://", "an http+unix target"),
-        ("tcp://", "a tcp target"),
-        ("unix:", "a unix target"),
-        ("grpc://", "a grpc target"),
-        ("grpcs://", "a grpcs target"),
-        ("exec:", "an exec target"),
-        ("file:", "a file target"),
-    ];
-
-    /// What kind of target `value` means to be, if it begins like one.
-    pub fn kind(value: &str) -> Option<&'static str> {
-        Self::FORMS.iter().find(|(form, _)| value.starts_with(form)).map(|(_, kind)| *kind)
-    }
-
-    /// The accepted forms, for errors.
-    pub fn accepted() -> String {
-        Self::FORMS.map(|(form, _)| format!("{form}…")).join(", ")
-    }
-
-    /// Reads a target and the options that it understands.
+    /// Makes a target of its data and the options that it understands.
     ///
     /// # Errors
     /// What would be accepted instead.
-    pub fn parse(value: &str, given: &mut Given) -> Result<Self, String> {
-        let form = Self::FORMS.into_iter().find(|(form, _)| value.starts_with(form));
-        match form.map(|(form, _)| (form, &value[form.len()..])) {
-            Some(("http://", rest)) => Http::parse(Scheme::Http, rest, given).map(Box::new).map(Self::Http),
-            Some(("https://", rest)) => Http::parse(Scheme::Https, rest, given).map(Box::new).map(Self::Http),
-            Some(("http+unix://", rest)) => Http::parse_unix(rest, given).map(Box::new).map(Self::Http),
-            Some(("tcp://", rest)) => Tcp::parse(rest, given).map(Box::new).map(Self::Tcp),
-            Some(("unix:", rest)) => Unix::parse(rest, given).map(Box::new).map(Self::Unix),
-            Some(("file:", rest)) => FileTarget::parse(rest, given).map(Box::new).map(Self::File),
-            Some(("grpc://", rest)) => Grpc::parse(Scheme::Http, rest, given).map(Box::new).map(Self::Grpc),
-            Some(("grpcs://", rest)) => Grpc::parse(Scheme::Https, rest, given).map(Box::new).map(Self::Grpc),
-            Some(("exec:", rest)) => Exec::parse(rest, given).map(Box::new).map(Self::Exec),
-            _ => Err(format!("not a target; accepted: {}", Self::accepted())),
-        }
-    }
-
-    /// The target as it may be shown to anybody: without a secret.
-    pub fn shown(&self) -> String {
-        match self {
-            Self::Http(http) => http.shown(),
-            Self::Tcp(tcp) => tcp.shown(),
-            Self::Unix(unix) => unix.shown(),
-            Self::Grpc(grpc) => grpc.shown(),
-            Self::Exec(exec) => exec.shown(),
-            Self::File(file) => file.shown(),
-        }
+    pub fn new(spec: &TargetSpec, given: &mut Given) -> Result<Self, String> {
+        Ok(match &spec.kind {
+            Kind::Http(remote) => Self::Http(Box::new(Http::new(remote, given)?)),
+            Kind::Tcp(remote) => Self::Tcp(Box::new(Tcp::new(remote, given))),
+            Kind::Unix(path) => Self::Unix(Box::new(Unix::new(path, given))),
+            Kind::Grpc(remote) => Self::Grpc(Box::new(Grpc::new(remote, given))),
+            Kind::Exec(command) => Self::Exec(Box::new(Exec::new(command, given))),
+            Kind::File(path) => Self::File(Box::new(FileTarget::new(path, given))),
+        })
     }
 }
 

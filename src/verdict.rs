@@ -10,9 +10,6 @@ use crate::probe::Probe;
 use crate::status::Status;
 use crate::tracker::Health;
 
-/// The names that `/readyz` and `/livez` use for reasons of their own.
-pub const BUILT_IN: [&str; 3] = ["drain", "shutdown", "startup"];
-
 /// When and for which life of the app a question is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Moment {

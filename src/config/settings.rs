@@ -6,9 +6,7 @@ use std::time::Duration;
 use serde::Deserialize;
 use tracing_subscriber::filter::Targets;
 
-use super::env::{Env, OWN_PREFIX};
-use super::names::nearest;
-use crate::options::{self, Problem};
+use crate::grammar::{Env, OWN_PREFIX, Problem, nearest, values};
 
 /// The sidecar's own settings.
 #[derive(Debug)]
@@ -88,12 +86,12 @@ impl Settings {
                 shutdown_delay,
                 written.shutdown_delay_seconds,
                 problems,
-                options::seconds(0.0),
+                values::seconds(0.0),
             )
             .unwrap_or_default(),
-            details: read(details, written.details, problems, options::boolean).unwrap_or(true),
+            details: read(details, written.details, problems, values::boolean).unwrap_or(true),
             liveness_hold: Some(
-                read(liveness_hold, written.liveness_hold_seconds, problems, options::seconds(0.0))
+                read(liveness_hold, written.liveness_hold_seconds, problems, values::seconds(0.0))
                     .unwrap_or(LIVENESS_HOLD),
             )
             .filter(|hold| !hold.is_zero()),

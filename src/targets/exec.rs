@@ -15,7 +15,7 @@ use tokio::process::{Child, Command};
 use super::net::io_reason;
 use super::place::Inside;
 use super::{Attempt, Stage, enter};
-use crate::options::Given;
+use crate::grammar::{self, Given};
 use crate::orphans;
 use crate::outcome::Outcome;
 
@@ -25,47 +25,23 @@ const OUTPUT_LIMIT: usize = 10 * 1024;
 /// A command and its arguments.
 #[derive(Debug)]
 pub struct Exec {
-    program: String,
-    arguments: Vec<String>,
+    words: grammar::command::Command,
     /// Where it runs, if that is not here.
     inside: Option<Inside>,
 }
 
 impl Exec {
-    /// Reads what follows `exec:`: words quoted as in a shell, or a JSON list.
-    pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
-        let inside = Inside::parse(given);
-        let words: Vec<String> = if rest.trim_start().starts_with('[') {
-            serde_json::from_str(rest).map_err(|error| format!("not a JSON list of strings: {error}"))?
-        } else {
-            shell_words::split(rest)
-                .map_err(|error| format!("{error}; accepted: words quoted as in a shell"))?
-        };
-        let mut words = words.into_iter();
-        let program = words.next().filter(|program| !program.is_empty());
-        let program =
-            program.ok_or("no command; accepted: exec:COMMAND ARG… or exec:[\"COMMAND\",\"ARG\"]")?;
-        let exec = Self { program, arguments: words.collect(), inside };
-        if exec.words().any(|word| word.contains('\0')) {
-            return Err("a command cannot hold a NUL character".to_owned());
-        }
-        Ok(exec)
-    }
-
-    pub fn shown(&self) -> String {
-        format!("exec:{}", shell_words::join(self.words()))
-    }
-
-    fn words(&self) -> impl Iterator<Item = &str> {
-        std::iter::once(&self.program).chain(&self.arguments).map(String::as_str)
+    /// Takes `_IN_PROCESS`.
+    pub fn new(command: &grammar::command::Command, given: &mut Given) -> Self {
+        Self { words: command.clone(), inside: Inside::parse(given) }
     }
 
     fn command(&self) -> Result<Command, String> {
         if let Some(inside) = &self.inside {
-            return Ok(enter::command(inside.name(), inside.process()?, self.words()).into());
+            return Ok(enter::command(inside.name(), inside.process()?, self.words.words()).into());
         }
-        let mut command = Command::new(&self.program);
-        command.args(&self.arguments);
+        let mut command = Command::new(&self.words.program);
+        command.args(&self.words.arguments);
         Ok(command)
     }
 
@@ -78,7 +54,7 @@ impl Exec {
             Ok(child) => Group::new(child),
             Err(error) => {
                 let reason = io_reason(&error);
-                return Ok(Outcome::failure(format!("cannot start {:?}: {reason}", self.program)));
+                return Ok(Outcome::failure(format!("cannot start {:?}: {reason}", self.words.program)));
             }
         };
         // Our own copies of the pipe's writing end go, or its end would never be seen.
@@ -89,7 +65,8 @@ impl Exec {
 
 impl Attempt for Exec {
     async fn attempt(&self, _: &Stage) -> Outcome {
-        let fault = |error| Outcome::failure(format!("cannot run {:?}: {}", self.program, io_reason(&error)));
+        let fault =
+            |error| Outcome::failure(format!("cannot run {:?}: {}", self.words.program, io_reason(&error)));
         match self.command() {
             Ok(command) => self.run(command).await.unwrap_or_else(fault),
             Err(reason) => Outcome::failure(reason),
@@ -97,7 +74,7 @@ impl Attempt for Exec {
     }
 
     fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        format!("command timed out: {:?} timed out after {timeout:?}", self.program)
+        format!("command timed out: {:?} timed out after {timeout:?}", self.words.program)
     }
 
     fn inside(&self) -> Option<&Inside> {
@@ -192,34 +169,17 @@ impl Output {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grammar::{Kind, Options, TargetSpec};
     use crate::proc_stat::ProcStat;
 
-    fn parse(rest: &str) -> Result<Exec, String> {
-        Exec::parse(rest, &mut Given::new("READINESS_X", []))
-    }
-
-    fn words(rest: &str) -> Vec<String> {
-        parse(rest).unwrap().words().map(str::to_owned).collect()
+    fn exec(rest: &str) -> Exec {
+        let target = TargetSpec::read(&format!("exec:{rest}")).unwrap();
+        let Kind::Exec(command) = &target.kind else { panic!("no command: {rest}") };
+        Exec::new(command, &mut Given::new("READINESS_X", Options::default()))
     }
 
     async fn outcome(rest: &str) -> Outcome {
-        parse(rest).unwrap().attempt(&Stage::default()).await
-    }
-
-    #[test]
-    fn words_are_quoted_as_in_a_shell_or_listed_in_json() {
-        assert_eq!(words("ls /var/ready"), ["ls", "/var/ready"]);
-        assert_eq!(words("sh -c 'exit 1' \"a b\" c\\ d"), ["sh", "-c", "exit 1", "a b", "c d"]);
-        assert_eq!(words("[\"grep\", \"#x\", \"\"]"), ["grep", "#x", ""]);
-        assert_eq!(words("echo $HOME '#x' # as in a shell, a comment"), ["echo", "$HOME", "#x"]);
-        for wrong in ["", " ", "'", "\"\"", "[]", "[1]", "[\"a\"", "[\"a\\u0000\"]"] {
-            assert!(parse(wrong).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn it_is_shown_as_it_could_be_typed() {
-        assert_eq!(parse("[\"ls\", \"a b\"]").unwrap().shown(), "exec:ls 'a b'");
+        exec(rest).attempt(&Stage::default()).await
     }
 
     #[tokio::test]
@@ -252,7 +212,7 @@ mod tests {
 
     #[tokio::test]
     async fn a_run_that_is_dropped_takes_its_whole_group_along() {
-        let exec = parse("sh -c 'sleep 600 & sleep 600'").unwrap();
+        let exec = exec("sh -c 'sleep 600 & sleep 600'");
         let mut before = children();
         let run = tokio::time::timeout(Duration::from_millis(50), exec.run(exec.command().unwrap()));
         assert!(run.await.is_err());

@@ -10,7 +10,7 @@ use super::net::io_reason;
 use super::place::Inside;
 use super::{Attempt, Stage};
 use crate::blocking::Place;
-use crate::options::{self, Given};
+use crate::grammar::{self, Given, options, values};
 use crate::outcome::Outcome;
 
 /// A file and how old it may be.
@@ -24,18 +24,11 @@ pub struct FileTarget {
 }
 
 impl FileTarget {
-    /// Reads what follows `file:`.
-    pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
-        let max_age = given.take(options::MAX_AGE_SECONDS, options::seconds(0.01));
+    /// Takes `_MAX_AGE_SECONDS` and `_IN_PROCESS`.
+    pub fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
+        let max_age = given.take(options::MAX_AGE_SECONDS, values::seconds(0.01));
         let inside = Inside::parse(given).map(Arc::new);
-        if !rest.starts_with('/') || rest.contains('\0') {
-            return Err("accepted: an absolute path, such as file:/var/ready".to_owned());
-        }
-        Ok(Self { path: Arc::new(rest.into()), inside, max_age, place: Place::default() })
-    }
-
-    pub fn shown(&self) -> String {
-        format!("file:{}", self.path.display())
+        Self { path: Arc::new(PathBuf::from(&path.0)), inside, max_age, place: Place::default() }
     }
 
     /// Looks for the file beside the worker's thread, since no file system promises to answer.

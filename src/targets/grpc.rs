@@ -12,9 +12,10 @@ use hyper::header::{CONTENT_TYPE, TE, USER_AGENT};
 
 use super::net::{self, AGENT, BoxStream};
 use super::tls::Tls;
-use super::url::{Authority, Scheme};
 use super::{Attempt, LocalPort, Stage};
-use crate::options::{self, Given};
+use crate::grammar::remote::Remote;
+use crate::grammar::url::{Authority, Scheme};
+use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
 use call::{Refusal, call};
@@ -55,18 +56,11 @@ pub struct Grpc {
 }
 
 impl Grpc {
-    /// Reads what follows `grpc://`, or `grpcs://` for [`Scheme::Https`].
-    pub fn parse(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
-        let tls = (scheme == Scheme::Https).then(|| Tls::parse(given, Some("h2")));
+    /// Takes `_STATUS`, and the options of TLS for [`Scheme::Https`].
+    pub fn new(remote: &Remote, given: &mut Given) -> Self {
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, Some("h2")));
         let accepted = given.take(options::STATUS, statuses).unwrap_or_else(|| vec![SERVING]);
-        let (authority, service) = rest.split_once('/').unwrap_or((rest, ""));
-        Ok(Self { authority: Authority::parse(authority, None)?, service: service.to_owned(), tls, accepted })
-    }
-
-    pub fn shown(&self) -> String {
-        let scheme = if self.tls.is_some() { "grpcs" } else { "grpc" };
-        let slash = if self.service.is_empty() { "" } else { "/" };
-        format!("{scheme}://{}{slash}{}", self.authority.shown(), self.service)
+        Self { authority: remote.authority(), service: remote.service().to_owned(), tls, accepted }
     }
 
     async fn ask(&self, stage: &Stage) -> Result<Outcome, String> {
@@ -155,12 +149,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn targets_are_read_and_shown() {
-        let mut given = Given::new("LIVENESS_A", [(options::STATUS, "SERVING, NOT_SERVING")]);
-        let grpc = Grpc::parse(Scheme::Http, ":50051/my.Service", &mut given).unwrap();
-        assert_eq!(grpc.shown(), "grpc://localhost:50051/my.Service");
-        assert_eq!(grpc.accepted, [1, 2]);
-        assert!(given.finish(Some("a grpc target")).is_empty());
+    fn accepted_statuses_are_a_list_of_names() {
+        assert_eq!(statuses("SERVING, NOT_SERVING"), Ok(vec![1, 2]));
         for wrong in ["", "serving", "SERVING,", "1"] {
             assert!(statuses(wrong).is_err(), "{wrong}");
         }

@@ -16,9 +16,10 @@ use super::net::{self, BoxStream};
 use super::place::Inside;
 use super::tls::Tls;
 use super::unix::Socket;
-use super::url::{Authority, Scheme, Url, percent_decoded};
-use super::{Attempt, LocalPort, Stage};
-use crate::options::{self, Given};
+use super::{Attempt, LocalPort, Stage, pattern};
+use crate::grammar::remote::{At, Remote};
+use crate::grammar::url::{Authority, Scheme, Url};
+use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
 use exchange::{Answer, Limits, exchange};
@@ -42,7 +43,6 @@ pub struct Http {
     socket: Option<Box<Socket>>,
     /// For `https`, and for redirects to it once there is one.
     tls: OnceLock<Box<Tls>>,
-    has_credentials: bool,
     method: Method,
     headers: Lines,
     status: StatusRanges,
@@ -50,50 +50,26 @@ pub struct Http {
 }
 
 impl Http {
-    /// Reads what follows `http://` or `https://`.
-    pub fn parse(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
-        let tls = (scheme == Scheme::Https).then(|| Box::new(Tls::parse(given, None)));
-        let http = Self::parse_request(scheme, rest, given)?;
-        Ok(Self { tls: tls.map(OnceLock::from).unwrap_or_default(), ..http })
-    }
-
-    /// Reads what follows `http+unix://`: the socket's path with `%2F` for `/`, and the path to ask for.
-    pub fn parse_unix(rest: &str, given: &mut Given) -> Result<Self, String> {
-        let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-        let (host, path) = rest.split_at(end);
-        let (user, socket) = host.rsplit_once('@').map_or(("", host), |(user, socket)| (user, socket));
-        let at = if user.is_empty() { "" } else { "@" };
-        let http = Self::parse_request(Scheme::Http, &format!("{user}{at}localhost:80{path}"), given)?;
-        let socket = percent_decoded(socket).and_then(|bytes| String::from_utf8(bytes).ok());
-        let socket = socket.ok_or("the socket's path has a broken %-escape")?;
-        Ok(Self { socket: Some(Box::new(Socket::parse(&socket, given)?)), ..http })
-    }
-
-    fn parse_request(scheme: Scheme, rest: &str, given: &mut Given) -> Result<Self, String> {
+    /// Takes the options of a request, of a place for a unix socket, and of TLS for [`Scheme::Https`].
+    ///
+    /// # Errors
+    /// What is wrong with the user or the password.
+    pub fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
+        let tls = (remote.scheme == Scheme::Https).then(|| Box::new(Tls::parse(given, None)));
         let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
         let mut headers = given.take(options::HTTP_HEADERS, headers::parse).unwrap_or_default();
         let status = given.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
-        let body = given.take(options::BODY_MATCHES, options::regex).map(Box::new);
-        let (credentials, rest) = split_credentials(rest);
-        if let Some(credentials) = credentials {
-            headers::add_basic_auth(&mut headers, credentials)?;
+        let body = given.take(options::BODY_MATCHES, pattern::read).map(Box::new);
+        let socket = match &remote.at {
+            At::Host(_) => None,
+            At::Socket(path) => Some(Box::new(Socket::new(path, given))),
+        };
+        if let Some(user) = &remote.user {
+            headers::add_basic_auth(&mut headers, &user.0)?;
         }
         headers::add_defaults(&mut headers, &method);
-        let headers = Lines::new(&headers);
-        let url = Url::parse(scheme, rest, None)?;
-        let has_credentials = credentials.is_some();
-        Ok(Self { url, socket: None, tls: OnceLock::new(), has_credentials, method, headers, status, body })
-    }
-
-    /// As it may be shown: without credentials.
-    pub fn shown(&self) -> String {
-        let shown = match &self.socket {
-            Some(socket) => {
-                format!("http+unix://{}{}", escaped(&socket.path), self.url.path_and_query)
-            }
-            None => self.url.shown(),
-        };
-        if self.has_credentials { shown.replacen("://", "://***@", 1) } else { shown }
+        let (url, headers, tls) = (remote.url(), Lines::new(&headers), tls.map(OnceLock::from));
+        Ok(Self { url, socket, tls: tls.unwrap_or_default(), method, headers, status, body })
     }
 
     async fn follow(&self, stage: &Stage) -> Result<Outcome, String> {
@@ -199,22 +175,6 @@ impl Attempt for Http {
     fn certificate_expiry(&self) -> Option<i64> {
         let tls = self.tls.get().filter(|_| self.url.scheme == Scheme::Https);
         tls.map(|tls| tls.expiry())
-    }
-}
-
-/// A socket's path as it stands in place of a host.
-fn escaped(path: &str) -> String {
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let escaped = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    path.bytes().map(escaped).collect()
-}
-
-/// Separates `USER:PASS@` from what follows.
-fn split_credentials(rest: &str) -> (Option<&str>, &str) {
-    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
-    match rest[..end].rfind('@') {
-        Some(at) => (Some(&rest[..at]), &rest[at + 1..]),
-        None => (None, rest),
     }
 }
 

@@ -12,6 +12,7 @@ use tokio_rustls::rustls;
 
 use super::connection::Connection;
 use super::tls;
+use crate::grammar::url::is_localhost;
 
 /// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
 pub const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
@@ -55,11 +56,6 @@ async fn look_up(host: String, port: u16) -> io::Result<Vec<SocketAddr>> {
         (host.as_str(), port).to_socket_addrs().map(Iterator::collect)
     };
     spawn_blocking(look_up).await?
-}
-
-/// Whether `host` means this pod's loopback by name.
-pub fn is_localhost(host: &str) -> bool {
-    host.is_empty() || host.eq_ignore_ascii_case("localhost")
 }
 
 async fn connect_any(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Connection, String> {

@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 
 use super::net::io_reason;
 use super::process::{self, Process};
-use crate::options::{self, Given};
+use crate::grammar::{Given, options};
 
 /// What is opened is only looked at.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);

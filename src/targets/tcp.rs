@@ -6,9 +6,10 @@ use regex_lite::Regex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
-use super::url::Authority;
-use super::{Attempt, LocalPort, Stage, net};
-use crate::options::{self, Given};
+use super::{Attempt, LocalPort, Stage, net, pattern};
+use crate::grammar::remote::Remote;
+use crate::grammar::url::Authority;
+use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
 /// How much of an answer is looked at, in bytes.
@@ -25,13 +26,9 @@ pub struct Tcp {
 }
 
 impl Tcp {
-    /// Reads what follows `tcp://`.
-    pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
-        Ok(Self { dialogue: Dialogue::parse(given), authority: Authority::parse(rest, None)? })
-    }
-
-    pub fn shown(&self) -> String {
-        format!("tcp://{}", self.authority.shown())
+    /// Takes the options of a dialogue.
+    pub fn new(remote: &Remote, given: &mut Given) -> Self {
+        Self { dialogue: Dialogue::parse(given), authority: remote.authority() }
     }
 }
 
@@ -62,7 +59,7 @@ impl Dialogue {
     pub fn parse(given: &mut Given) -> Self {
         Self {
             send: given.take(options::SEND, unescaped).unwrap_or_default(),
-            expect: given.take(options::EXPECT, options::regex),
+            expect: given.take(options::EXPECT, pattern::read),
         }
     }
 

@@ -24,7 +24,8 @@ use rustls::sign::CertifiedKey;
 
 use super::connection::Connection;
 use super::net::{BoxStream, io_reason};
-use crate::options::{self, Given, OptionName};
+use crate::grammar::Given;
+use crate::grammar::options::{self, OptionName};
 
 use identity::Identity;
 use lenient::Lenient;

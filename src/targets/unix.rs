@@ -9,11 +9,8 @@ use super::net::io_reason;
 use super::place::Inside;
 use super::tcp::Dialogue;
 use super::{Attempt, Stage};
-use crate::options::Given;
+use crate::grammar::{self, Given};
 use crate::outcome::Outcome;
-
-/// What `sun_path` holds (unix(7)), but for the byte that ends it.
-const LONGEST: usize = 107;
 
 /// A unix socket and what is said over it.
 #[derive(Debug)]
@@ -23,13 +20,9 @@ pub struct Unix {
 }
 
 impl Unix {
-    /// Reads what follows `unix:`.
-    pub fn parse(rest: &str, given: &mut Given) -> Result<Self, String> {
-        Ok(Self { dialogue: Dialogue::parse(given), socket: Socket::parse(rest, given)? })
-    }
-
-    pub fn shown(&self) -> String {
-        format!("unix:{}", self.socket.path)
+    /// Takes the options of a dialogue and of a place.
+    pub fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
+        Self { dialogue: Dialogue::parse(given), socket: Socket::new(path, given) }
     }
 }
 
@@ -57,18 +50,9 @@ pub struct Socket {
 }
 
 impl Socket {
-    /// Reads an absolute path, and takes `_IN_PROCESS`.
-    ///
-    /// # Errors
-    /// What is accepted.
-    pub fn parse(path: &str, given: &mut Given) -> Result<Self, String> {
-        let inside = Inside::parse(given);
-        if !path.starts_with('/') || path.contains('\0') || path.len() > LONGEST {
-            return Err(format!(
-                "accepted: an absolute path of at most {LONGEST} bytes, such as /run/app.sock"
-            ));
-        }
-        Ok(Self { path: path.to_owned(), inside })
+    /// Takes `_IN_PROCESS`.
+    pub fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
+        Self { path: path.0.clone(), inside: Inside::parse(given) }
     }
 
     /// Opens a connection.

@@ -6,7 +6,8 @@
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
-use health_proxy::options::{Given, IN_PROCESS};
+use health_proxy::grammar::options::{IN_PROCESS, OptionName};
+use health_proxy::grammar::{Given, TargetSpec};
 use health_proxy::outcome::Outcome;
 use health_proxy::targets::enter::{ENTER, enter};
 use health_proxy::targets::{Attempt, Stage, Target};
@@ -78,9 +79,10 @@ impl Drop for App {
     }
 }
 
-fn target(options: &[(health_proxy::options::OptionName, &str)]) -> Target {
-    let mut given = Given::new("READINESS_X", options.iter().copied());
-    Target::parse(&format!("exec:{}", COMMAND.join(" ")), &mut given).expect("a target")
+fn target(options: &[(OptionName, &str)]) -> Target {
+    let mut given = Given::new("READINESS_X", options.iter().copied().collect());
+    let spec = TargetSpec::read(&format!("exec:{}", COMMAND.join(" "))).expect("a command");
+    Target::new(&spec, &mut given).expect("a target")
 }
 
 fn run(runtime: &tokio::runtime::Runtime, target: &Target) {

@@ -50,10 +50,7 @@ async fn http_over_a_socket() {
     });
     let url = format!("http+unix://{}/old", socket.replace('/', "%2F"));
     let check = target(&url, &[("BODY_MATCHES", "^GET /new HTTP/1.1$")]);
-    assert_eq!(check.shown(), url);
     assert_eq!(run(&check).await, Outcome::Success);
-    let secret = url.replace("http+unix://", "http+unix://user:secret@");
-    assert_eq!(target(&secret, &[]).shown(), url.replace("://", "://***@"));
 }
 
 /// A server from one of Debian's packages, which ends with this value.

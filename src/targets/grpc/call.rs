@@ -10,8 +10,8 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::response;
 
 use super::message::Answer;
+use crate::grammar::url::percent_decoded;
 use crate::targets::net::{BoxStream, Limited, io_reason};
-use crate::targets::url::percent_decoded;
 
 /// The largest header list that is taken, in bytes.
 const HEADER_LIMIT: u32 = 16 * 1024;

@@ -6,8 +6,8 @@ use hyper::Method;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
 use hyper::http::{HeaderName, HeaderValue};
 
+use crate::grammar::url::percent_decoded;
 use crate::targets::net::AGENT;
-use crate::targets::url::percent_decoded;
 
 /// Headers in the order in which they were configured; a name may repeat.
 pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;

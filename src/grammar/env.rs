@@ -3,19 +3,20 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 
-use crate::options::Problem;
+use super::options::Problem;
+use super::target::TargetSpec;
 use crate::probe::Probe;
 
 /// The beginning of the sidecar's own settings.
-pub(super) const OWN_PREFIX: &str = "HEALTH_PROXY_";
+pub const OWN_PREFIX: &str = "HEALTH_PROXY_";
 
 /// The variables that concern us.
 #[derive(Debug)]
-pub(super) struct Env(BTreeMap<String, String>);
+pub struct Env(BTreeMap<String, String>);
 
 impl Env {
     /// Keeps what begins with one of our prefixes and is no link to a Service.
-    pub(super) fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> (Self, Vec<Problem>) {
+    pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let mut texts = BTreeMap::new();
         for (name, value) in variables {
@@ -39,8 +40,8 @@ impl Env {
         (Self(texts), problems)
     }
 
-    /// The variables that begin with `prefix`, whole names first.
-    pub(super) fn with_prefix(&self, prefix: &'static str) -> impl Iterator<Item = (&str, &str)> {
+    /// Returns the variables that begin with `prefix`, whole names first.
+    pub fn with_prefix(&self, prefix: &'static str) -> impl Iterator<Item = (&str, &str)> {
         self.0
             .iter()
             .filter(move |(name, _)| name.starts_with(prefix))
@@ -55,12 +56,12 @@ fn is_ours(name: &str) -> bool {
 
 /// Whether a variable is a probe's name and nothing else.
 fn is_nameless(name: &str) -> bool {
-    Probe::ALL.iter().any(|probe| probe.variable_prefix().strip_suffix('_') == Some(name))
+    Probe::ALL.iter().any(|probe| probe.variable() == name)
 }
 
 /// `LIVENESS=http://…`: clearly meant for us, and short of a name.
 fn nameless_check(name: &str, value: &str) -> Option<Problem> {
-    let is_target = is_nameless(name) && crate::targets::Target::kind(value).is_some();
+    let is_target = is_nameless(name) && TargetSpec::form_of(value).is_some();
     is_target.then(|| Problem::hidden(name, format!("a check needs a name, such as {name}_WEB")))
 }
 

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::env::Env;
-use crate::options::{self, OptionName, Problem};
+use super::options::{self, OptionName, Options, Problem};
+use super::target::{TargetSpec, accepted, without_credentials};
 use crate::probe::Probe;
-use crate::targets::Target;
 
 /// The variables of one probe, sorted out.
 #[derive(Debug, Default)]
 pub(super) struct Names<'a> {
     /// Options without a check's name.
-    pub(super) defaults: Vec<(OptionName, &'a str)>,
+    pub(super) defaults: Options,
     /// The checks by their variables.
     pub(super) checks: BTreeMap<&'a str, Found<'a>>,
     /// Names that fit nowhere.
@@ -22,7 +22,7 @@ pub(super) struct Names<'a> {
 #[derive(Debug)]
 pub(super) struct Found<'a> {
     pub(super) target: &'a str,
-    pub(super) options: Vec<(OptionName, &'a str)>,
+    pub(super) options: Options,
 }
 
 impl<'a> Names<'a> {
@@ -38,31 +38,31 @@ impl<'a> Names<'a> {
     }
 
     fn place(&mut self, probe: Probe, name: &'a str, value: &'a str) {
-        let whole = probe.variable_prefix().trim_end_matches('_');
+        let whole = probe.variable();
         let splits = || options::ALL.iter().filter_map(|option| Some((base(name, option.suffix)?, *option)));
         // The longest option wins: X_UNHEALTHY_PERIOD_SECONDS is no X_UNHEALTHY with a PERIOD_SECONDS.
         let of_check = splits().filter(|(base, _)| self.checks.contains_key(base));
         if let Some((base, option)) = of_check.max_by_key(|(_, option)| option.suffix.len())
             && let Some(check) = self.checks.get_mut(base)
         {
-            check.options.push((option, value));
+            check.options.set(option, value);
         } else if let Some((_, option)) = splits().find(|(base, _)| *base == whole) {
             self.place_default(option, name, value);
-        } else if Target::kind(value).is_some() {
-            self.checks.insert(name, Found { target: value, options: Vec::new() });
+        } else if TargetSpec::form_of(value).is_some() {
+            self.checks.insert(name, Found { target: value, options: Options::default() });
         } else if let Some((base, option)) = splits().max_by_key(|(_, option)| option.suffix.len()) {
             self.problems.push(self.option_of_nothing(whole, base, option, name));
         } else if let Some(problem) = self.misspelt(whole, name, value) {
             self.problems.push(problem);
         } else {
             // Its value is wrong, and the target's own error says how.
-            self.checks.insert(name, Found { target: value, options: Vec::new() });
+            self.checks.insert(name, Found { target: value, options: Options::default() });
         }
     }
 
     fn place_default(&mut self, option: OptionName, name: &str, value: &'a str) {
         if option.has_probe_default {
-            self.defaults.push((option, value));
+            self.defaults.set(option, value);
         } else {
             let message = "this option needs a check's name before it; it has no default for a whole probe";
             self.problems.push(Problem::hidden(name, message));
@@ -91,9 +91,9 @@ impl<'a> Names<'a> {
         let meant = fitting.iter().zip(&names).find(|(_, name)| nearest == Some(name.as_str()));
         let may_be_shown = meant.is_some_and(|(option, _)| !option.is_secret);
         let hint = nearest.map(|nearest| format!("; did you mean {nearest}?")).unwrap_or_default();
-        let message = format!("neither an option of {owner} nor a target ({}){hint}", Target::accepted());
+        let message = format!("neither an option of {owner} nor a target ({}){hint}", accepted());
         Some(if may_be_shown {
-            Problem::new(name, &super::without_credentials(value), message)
+            Problem::new(name, &without_credentials(value), message)
         } else {
             Problem::hidden(name, message)
         })
@@ -110,8 +110,8 @@ fn base_of(name: &str, check: &str) -> bool {
     name.strip_prefix(check).is_some_and(|rest| rest.starts_with('_'))
 }
 
-/// The candidate most like `name`, if any is; the first `common` bytes, the same for all, do not count.
-pub(super) fn nearest<'c>(
+/// Returns the candidate most like `name`, if any is; the first `common` bytes, the same for all, do not count.
+pub fn nearest<'c>(
     name: &str,
     common: usize,
     candidates: impl IntoIterator<Item = &'c str>,

@@ -1,6 +1,6 @@
 //! The part of a URL that our targets need: strict for what a user writes, lenient for a redirect.
 
-use super::{LocalPort, net};
+use std::net::IpAddr;
 
 /// Whether a connection is plain or TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,6 +86,15 @@ impl Authority {
     }
 }
 
+/// A port that may be one of this pod: what is left to find out is whether the pod has the address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LocalPort {
+    /// The address that the user wrote; `None`: this pod's loopback.
+    pub address: Option<IpAddr>,
+    /// From 1 to 65535.
+    pub port: u16,
+}
+
 /// A URL without user information and fragment.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Url {
@@ -151,8 +160,13 @@ impl Url {
     }
 }
 
+/// Whether `host` means this pod's loopback by name.
+pub fn is_localhost(host: &str) -> bool {
+    host.is_empty() || host.eq_ignore_ascii_case("localhost")
+}
+
 fn is_loopback(host: &str) -> bool {
-    net::is_localhost(host) || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
+    is_localhost(host) || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// A path and query that can stand in a request line: begins with `/`, spaces and non-ASCII escaped.

@@ -1,0 +1,184 @@
+//! The language of the variables: what a user means by a check, as data, read from variables and written as them.
+//!
+//! Nothing here opens a file, compiles a regular expression or needs a runtime, so the worker and the plugin for
+//! `kubectl` share it. Reading takes two steps. Here a [`Spec`] is made: what all kinds of target have in common
+//! (probe, name, container, timing) is typed, and so is the target's own text, by the rows of [`target`]; options
+//! that only some kinds know stay text. `targets` then makes something that runs of a [`TargetSpec`] and a [`Given`].
+//!
+//! A new kind of target is a row in [`target`], a new option a row in [`options`]; nothing else spells their names.
+
+pub mod command;
+mod env;
+mod names;
+pub mod options;
+pub mod path;
+pub mod remote;
+pub mod target;
+mod timing;
+pub mod url;
+pub mod values;
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+
+use crate::probe::Probe;
+
+pub use env::{Env, OWN_PREFIX};
+pub use names::nearest;
+pub use options::{Given, Options, Problem};
+pub use target::{Kind, TargetSpec};
+pub use timing::Timing;
+
+use names::Names;
+
+/// The names that `/readyz` and `/livez` use for reasons of their own.
+pub const RESERVED: [&str; 3] = ["drain", "shutdown", "startup"];
+
+/// A check as the user means it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Spec {
+    /// Which probe it feeds.
+    pub probe: Probe,
+    /// The variable that defines it: `READINESS_MAIN_DB`.
+    pub variable: String,
+    /// What it tries.
+    pub target: TargetSpec,
+    /// The main container that it is about; `None`: the pod.
+    pub container: Option<Arc<str>>,
+    /// When it runs.
+    pub timing: Timing,
+    /// Whether it can fail its probe.
+    pub required: bool,
+    /// The options that only its kind of target knows, as text.
+    pub options: Options,
+}
+
+impl Spec {
+    /// Returns a check with the contract's defaults, called `name` in small letters, digits and `-`.
+    pub fn new(probe: Probe, name: &str, target: TargetSpec) -> Self {
+        let variable = format!("{}{}", probe.variable_prefix(), name.to_ascii_uppercase().replace('-', "_"));
+        let (timing, options) = (Timing::default(), Options::default());
+        Self { probe, variable, target, container: None, timing, required: true, options }
+    }
+
+    /// Returns the check's name: the rest of the variable in lower case, `_` as `-`.
+    pub fn name(&self) -> String {
+        name_of(self.probe, &self.variable)
+    }
+
+    /// Returns the options that are the target's to read.
+    pub fn given(&self) -> Given {
+        Given::new(&self.variable, self.options.clone())
+    }
+}
+
+fn name_of(probe: Probe, variable: &str) -> String {
+    variable[probe.variable_prefix().len()..].to_ascii_lowercase().replace('_', "-")
+}
+
+/// Why variables are no configuration: every error, one a line.
+#[derive(Debug, thiserror::Error)]
+#[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
+pub struct GrammarError(pub Vec<Problem>);
+
+/// Reads the checks that `variables` define; what only a target can judge, such as its regular expressions, stays
+/// unread.
+///
+/// # Errors
+/// Every problem, each naming its variable, what was found and what is accepted.
+pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result<Vec<Spec>, GrammarError> {
+    let (env, mut problems) = Env::read(variables);
+    let reading = Reading::of(&env);
+    problems.extend(reading.problems);
+    problems.sort();
+    if problems.is_empty() { Ok(reading.specs) } else { Err(GrammarError(problems)) }
+}
+
+/// Writes a check as the variables that define it: names and values, the target first, without what is default.
+pub fn write(spec: &Spec) -> Vec<(String, String)> {
+    let mut options = spec.timing.written();
+    options.extend(spec.container.iter().map(|name| (options::CONTAINER, name.to_string())));
+    options.extend((!spec.required).then(|| (options::REQUIRED, spec.required.to_string())));
+    options.extend(spec.options.iter().map(|(name, value)| (name, value.to_owned())));
+    let option = |(name, value)| (options::OptionName::variable(name, &spec.variable), value);
+    std::iter::once((spec.variable.clone(), spec.target.to_string()))
+        .chain(options.into_iter().map(option))
+        .collect()
+}
+
+/// What was read, right and wrong.
+#[derive(Debug, Default)]
+pub struct Reading {
+    /// The checks, those of a probe together.
+    pub specs: Vec<Spec>,
+    /// Checks whose target is wrong, with one of the same form in its place: for the errors of their options.
+    pub broken: Vec<Spec>,
+    /// What is wrong.
+    pub problems: Vec<Problem>,
+}
+
+impl Reading {
+    /// Reads the checks of all probes.
+    pub fn of(env: &Env) -> Self {
+        let mut reading = Self::default();
+        for probe in Probe::ALL {
+            reading.read_probe(probe, env);
+        }
+        reading
+    }
+
+    fn read_probe(&mut self, probe: Probe, env: &Env) {
+        let names = Names::sort(probe, env);
+        self.problems.extend(names.problems);
+        let mut given = Given::new(probe.variable(), names.defaults);
+        let timing = Timing::read(probe, Timing::default(), &mut given);
+        let container = given.take(options::CONTAINER, values::container);
+        self.problems.extend(given.finish(None));
+        let mut seen = BTreeMap::new();
+        for (variable, found) in names.checks {
+            let name = check_name(probe, variable, &mut seen);
+            let mut given = Given::new(variable, found.options);
+            given.reject_variable(found.target, name.err());
+            let (target, error) = match TargetSpec::read(found.target) {
+                Ok(target) => (Some(target), None),
+                Err(error) => (TargetSpec::stand_in(found.target), Some(error)),
+            };
+            let is_broken = error.is_some();
+            given.reject_variable(found.target, error);
+            let timing = Timing::read(probe, timing, &mut given);
+            let own = given.take(options::CONTAINER, values::container);
+            let required = given.take(options::REQUIRED, values::boolean).unwrap_or(true);
+            let (options, problems) = given.split();
+            self.problems.extend(problems);
+            let Some(target) = target else { continue };
+            let (variable, container) = (variable.to_owned(), own.or_else(|| container.clone()));
+            let spec = Spec { probe, variable, target, container, timing, required, options };
+            if is_broken { &mut self.broken } else { &mut self.specs }.push(spec);
+        }
+    }
+}
+
+/// The check's name from its variable, where it may have that name.
+fn check_name<'a>(
+    probe: Probe,
+    variable: &'a str,
+    seen: &mut BTreeMap<String, &'a str>,
+) -> Result<(), String> {
+    let name = name_of(probe, variable);
+    if name.is_empty() || !name.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-') {
+        return Err(format!("a check's name holds letters, digits and _, such as {variable}WEB"));
+    }
+    if RESERVED.contains(&name.as_str()) {
+        return Err(format!("the name {name} is taken: /readyz uses it for a reason of its own"));
+    }
+    match seen.insert(name.clone(), variable) {
+        None => Ok(()),
+        Some(other) => {
+            Err(format!("{other} has the same name, {name}; a probe's checks need different ones"))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,215 @@
+//! The options of a check as the user wrote them, and the errors that name them.
+//!
+//! One row for each option. Whoever understands an option takes it, and what is left over is an error. Nothing is
+//! interpreted here.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use super::target::without_credentials;
+
+/// One thing that is wrong with the configuration: which variable, what was found, what is accepted.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
+pub struct Problem {
+    variable: String,
+    found: Option<String>,
+    message: String,
+}
+
+impl Problem {
+    /// A variable whose value may be shown.
+    pub fn new(variable: impl Into<String>, found: &str, message: impl Into<String>) -> Self {
+        Self { variable: variable.into(), found: Some(format!("{found:?}")), message: message.into() }
+    }
+
+    /// A variable whose value may hold a secret.
+    pub fn hidden(variable: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { variable: variable.into(), found: Some("(hidden)".into()), message: message.into() }
+    }
+
+    /// Something that is wrong with no single value.
+    pub fn without_value(variable: impl Into<String>, message: impl Into<String>) -> Self {
+        Self { variable: variable.into(), found: None, message: message.into() }
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.found {
+            Some(found) => write!(f, "{}={found}: {}", self.variable, self.message),
+            None => write!(f, "{}: {}", self.variable, self.message),
+        }
+    }
+}
+
+/// An option by the end of its variable's name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct OptionName {
+    /// What follows the check's variable and an underscore: `PERIOD_SECONDS`.
+    pub suffix: &'static str,
+    /// Whether an option without a check's name sets the default of the probe.
+    pub has_probe_default: bool,
+    /// Whether its value is never shown.
+    pub is_secret: bool,
+}
+
+impl OptionName {
+    /// Returns the variable that sets this option for the check that `check` defines.
+    pub fn variable(self, check: &str) -> String {
+        format!("{check}_{}", self.suffix)
+    }
+}
+
+macro_rules! options {
+    ($($name:ident $kind:ident,)*) => {
+        $(
+            #[doc = concat!("The option `_", stringify!($name), "`.")]
+            pub const $name: OptionName = OptionName {
+                suffix: stringify!($name),
+                has_probe_default: matches!(Nature::$kind, Nature::Common),
+                is_secret: matches!(Nature::$kind, Nature::Secret),
+            };
+        )*
+
+        /// Every option of contract section 2.
+        pub const ALL: &[OptionName] = &[$($name,)*];
+    };
+}
+
+/// What is special about an option.
+enum Nature {
+    /// May stand without a check's name.
+    Common,
+    /// Its value is never shown.
+    Secret,
+    /// Nothing.
+    Plain,
+}
+
+options! {
+    INITIAL_DELAY_SECONDS Common,
+    PERIOD_SECONDS Common,
+    UNHEALTHY_PERIOD_SECONDS Common,
+    TIMEOUT_SECONDS Common,
+    SUCCESS_THRESHOLD Common,
+    FAILURE_THRESHOLD Common,
+    CONTAINER Common,
+    REQUIRED Plain,
+    METHOD Plain,
+    HTTP_HEADERS Secret,
+    STATUS Plain,
+    BODY_MATCHES Plain,
+    SEND Secret,
+    EXPECT Plain,
+    TLS_CA_FILE Plain,
+    TLS_CERT_FILE Plain,
+    TLS_KEY_FILE Plain,
+    TLS_SERVER_NAME Plain,
+    IN_PROCESS Plain,
+    MAX_AGE_SECONDS Plain,
+}
+
+/// The options of one check as text: names and values, in order of the names.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct Options(BTreeMap<OptionName, String>);
+
+impl Options {
+    /// Sets an option, whatever it was.
+    pub fn set(&mut self, name: OptionName, value: impl Into<String>) {
+        self.0.insert(name, value.into());
+    }
+
+    /// Returns the value of an option.
+    pub fn get(&self, name: OptionName) -> Option<&str> {
+        self.0.get(&name).map(String::as_str)
+    }
+
+    /// Returns every option that is set.
+    pub fn iter(&self) -> impl Iterator<Item = (OptionName, &str)> {
+        self.0.iter().map(|(name, value)| (*name, value.as_str()))
+    }
+}
+
+impl fmt::Debug for Options {
+    /// Names alone: a value may be a secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys().map(|name| name.suffix)).finish()
+    }
+}
+
+impl<V: Into<String>> FromIterator<(OptionName, V)> for Options {
+    fn from_iter<I: IntoIterator<Item = (OptionName, V)>>(options: I) -> Self {
+        Self(options.into_iter().map(|(name, value)| (name, value.into())).collect())
+    }
+}
+
+/// The options of one check (or the defaults of one probe) while they are being understood.
+#[derive(Debug)]
+pub struct Given {
+    /// The variable that the options' names begin with, without the last underscore.
+    variable: String,
+    options: Options,
+    problems: Vec<Problem>,
+}
+
+impl Given {
+    /// Begins to read the options that belong to `variable`.
+    pub fn new(variable: &str, options: Options) -> Self {
+        Self { variable: variable.to_owned(), options, problems: Vec::new() }
+    }
+
+    /// Takes an option and reads its value; a wrong one is noted with what `parse` says is accepted.
+    pub fn take<T>(&mut self, name: OptionName, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        let value = self.options.0.remove(&name)?;
+        parse(&value).map_err(|accepted| self.reject(name, &value, accepted)).ok()
+    }
+
+    /// Notes that an option was understood but does not fit.
+    pub fn reject(&mut self, name: OptionName, value: &str, message: impl Into<String>) {
+        self.problems.push(self.problem(name, value, message.into()));
+    }
+
+    /// Notes that the variable without an option's name is wrong, where there is an `error`.
+    pub fn reject_variable(&mut self, value: &str, error: Option<String>) {
+        let problem = |error| Problem::new(self.variable.as_str(), &without_credentials(value), error);
+        self.problems.extend(error.map(problem));
+    }
+
+    /// Ends the reading of what all checks have: returns what was not taken, and what was wrong.
+    pub fn split(self) -> (Options, Vec<Problem>) {
+        (self.options, self.problems)
+    }
+
+    /// Ends the reading. An option that nobody took cannot be used by `user`, where that is known.
+    pub fn finish(mut self, user: Option<&str>) -> Vec<Problem> {
+        if let Some(user) = user {
+            for (name, value) in std::mem::take(&mut self.options).iter() {
+                self.reject(name, value, format!("{user} has no such option"));
+            }
+        }
+        self.problems
+    }
+
+    fn problem(&self, name: OptionName, value: &str, message: String) -> Problem {
+        let variable = name.variable(&self.variable);
+        if name.is_secret {
+            Problem::hidden(variable, message)
+        } else {
+            Problem::new(variable, value, message)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_nobody_takes_is_reported_and_secrets_are_hidden() {
+        let options = [(SEND, "hunter2"), (METHOD, "PUT")].into_iter().collect();
+        let mut given = Given::new("LIVENESS_WEB", options);
+        assert_eq!(given.take(METHOD, |m| Ok(m.to_owned())), Some("PUT".to_owned()));
+        let texts: Vec<_> = given.finish(Some("an exec target")).iter().map(ToString::to_string).collect();
+        assert_eq!(texts, ["LIVENESS_WEB_SEND=(hidden): an exec target has no such option"]);
+    }
+}

@@ -1,0 +1,26 @@
+//! Targets that are an absolute path.
+
+/// What `sun_path` holds (unix(7)), but for the byte that ends it.
+const LONGEST_SOCKET: usize = 107;
+
+/// An absolute path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Path(pub String);
+
+impl Path {
+    /// Reads the path of a unix socket.
+    pub(super) fn socket(path: &str) -> Result<Self, String> {
+        Self::read(path).filter(|path| path.0.len() <= LONGEST_SOCKET).ok_or_else(|| {
+            format!("accepted: an absolute path of at most {LONGEST_SOCKET} bytes, such as /run/app.sock")
+        })
+    }
+
+    /// Reads the path of a file.
+    pub(super) fn file(path: &str) -> Result<Self, String> {
+        Self::read(path).ok_or_else(|| "accepted: an absolute path, such as file:/var/ready".to_owned())
+    }
+
+    fn read(path: &str) -> Option<Self> {
+        (path.starts_with('/') && !path.contains('\0')).then(|| Self(path.to_owned()))
+    }
+}

@@ -1,0 +1,121 @@
+//! Targets that are asked over a connection: `[USER:PASS@]HOST:PORT[/PATH]`, or a unix socket in place of the host.
+
+use std::fmt;
+
+use super::path::Path;
+use super::url::{Authority, Scheme, Url, percent_decoded};
+
+/// Whom to ask, and for what.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Remote {
+    /// Plain or TLS.
+    pub scheme: Scheme,
+    /// `USER:PASS`.
+    pub user: Option<User>,
+    /// Where it is.
+    pub at: At,
+    /// What follows, the slash included: the path and the query, or a service.
+    pub path: String,
+}
+
+/// `USER:PASS` with the escapes of a URL; never printed.
+#[derive(Clone, PartialEq, Eq)]
+pub struct User(pub String);
+
+impl fmt::Debug for User {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// Where connections lead.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum At {
+    /// A host and its port.
+    Host(Authority),
+    /// A unix socket.
+    Socket(Path),
+}
+
+impl Remote {
+    /// Reads what follows `http://` or `https://`.
+    pub(super) fn http(scheme: Scheme, rest: &str) -> Result<Self, String> {
+        let (user, rest) = split_user(rest);
+        let Url { authority, path_and_query, .. } = Url::parse(scheme, rest, None)?;
+        Ok(Self { scheme, user, at: At::Host(authority), path: path_and_query })
+    }
+
+    /// Reads what follows `http+unix://`: the socket's path with `%2F` for `/`, and the path to ask for.
+    pub(super) fn http_unix(rest: &str) -> Result<Self, String> {
+        let (user, rest) = split_user(rest);
+        let (socket, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
+        let Url { path_and_query, .. } = Url::parse(Scheme::Http, &format!(":80{path}"), None)?;
+        let socket = percent_decoded(socket).and_then(|bytes| String::from_utf8(bytes).ok());
+        let socket = Path::socket(&socket.ok_or("the socket's path has a broken %-escape")?)?;
+        Ok(Self { scheme: Scheme::Http, user, at: At::Socket(socket), path: path_and_query })
+    }
+
+    /// Reads `HOST:PORT`.
+    pub(super) fn port(rest: &str) -> Result<Self, String> {
+        let at = At::Host(Authority::parse(rest, None)?);
+        Ok(Self { scheme: Scheme::Http, user: None, at, path: String::new() })
+    }
+
+    /// Reads what follows `grpc://`, or `grpcs://` for [`Scheme::Https`].
+    pub(super) fn grpc(scheme: Scheme, rest: &str) -> Result<Self, String> {
+        let (authority, service) = rest.split_once('/').unwrap_or((rest, ""));
+        let slash = if service.is_empty() { "" } else { "/" };
+        let at = At::Host(Authority::parse(authority, None)?);
+        Ok(Self { scheme, user: None, at, path: format!("{slash}{service}") })
+    }
+
+    /// Returns the host and the port; for a unix socket, what stands for them in a request.
+    pub fn authority(&self) -> Authority {
+        match &self.at {
+            At::Host(authority) => authority.clone(),
+            At::Socket(_) => Authority { host: "localhost".to_owned(), port: 80 },
+        }
+    }
+
+    /// Returns what an HTTP client asks for.
+    pub fn url(&self) -> Url {
+        Url { scheme: self.scheme, authority: self.authority(), path_and_query: self.path.clone() }
+    }
+
+    /// Returns the path without its slash, as gRPC's services are called.
+    pub fn service(&self) -> &str {
+        self.path.strip_prefix('/').unwrap_or(&self.path)
+    }
+}
+
+impl At {
+    pub(super) fn written(&self) -> String {
+        match self {
+            Self::Host(authority) if authority.host.is_empty() => format!(":{}", authority.port),
+            Self::Host(_) | Self::Socket(_) => self.shown(),
+        }
+    }
+
+    pub(super) fn shown(&self) -> String {
+        match self {
+            Self::Host(authority) => authority.shown(),
+            Self::Socket(path) => escaped(&path.0),
+        }
+    }
+}
+
+/// Separates `USER:PASS@` from what follows.
+fn split_user(rest: &str) -> (Option<User>, &str) {
+    let end = rest.find(['/', '?', '#']).unwrap_or(rest.len());
+    match rest[..end].rfind('@') {
+        Some(at) => (Some(User(rest[..at].to_owned())), &rest[at + 1..]),
+        None => (None, rest),
+    }
+}
+
+/// A socket's path as it stands in place of a host.
+fn escaped(path: &str) -> String {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
+    let escaped = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    path.bytes().map(escaped).collect()
+}

@@ -1,0 +1,185 @@
+//! What a target's text says, by its beginning: one row for each form, one variant for each kind.
+//!
+//! A row names the form's beginning, what errors call it, a target that is right, and the function that reads what
+//! follows the beginning. The kind's data is one of the shapes of `remote`, `path` and `command`, which write
+//! themselves as they are read.
+
+use std::fmt;
+
+use super::command::Command;
+use super::path::Path;
+use super::remote::Remote;
+use super::url::Scheme;
+
+/// Data of a target that is written as it is read.
+trait Shape {
+    /// What follows the form's beginning.
+    fn written(&self) -> String;
+
+    /// The same as anybody may see it: without a secret, and with the host that an empty one means.
+    fn shown(&self) -> String {
+        self.written()
+    }
+}
+
+/// How a target may begin.
+#[derive(Debug)]
+pub struct Form {
+    /// The beginning itself.
+    pub prefix: &'static str,
+    /// What errors call such a target.
+    pub title: &'static str,
+    /// What may follow the beginning.
+    example: &'static str,
+    read: fn(&str) -> Result<Kind, String>,
+}
+
+macro_rules! kinds {
+    ($($(#[$doc:meta])* $kind:ident($shape:ty) { $(($prefix:literal, $title:literal, $example:literal, $read:expr))+ })+) => {
+        /// What a target tries, as data.
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum Kind {
+            $($(#[$doc])* $kind($shape),)+
+        }
+
+        impl Kind {
+            fn shape(&self) -> &dyn Shape {
+                match self {
+                    $(Self::$kind(shape) => shape,)+
+                }
+            }
+        }
+
+        /// Every form, in the contract's order.
+        const FORMS: &[Form] = &[$($(Form {
+            prefix: $prefix,
+            title: $title,
+            example: $example,
+            read: |rest| ($read)(rest).map(Kind::$kind),
+        },)+)+];
+    };
+}
+
+kinds! {
+    /// An HTTP request.
+    Http(Remote) {
+        ("http://", "an http target", ":80/", |rest| Remote::http(Scheme::Http, rest))
+        ("https://", "an https target", ":443/", |rest| Remote::http(Scheme::Https, rest))
+        ("http+unix://", "an http+unix target", "%2Fapp.sock/", Remote::http_unix)
+    }
+    /// A TCP port.
+    Tcp(Remote) {
+        ("tcp://", "a tcp target", ":1", Remote::port)
+    }
+    /// A unix socket.
+    Unix(Path) {
+        ("unix:", "a unix target", "/app.sock", Path::socket)
+    }
+    /// A service of a gRPC server.
+    Grpc(Remote) {
+        ("grpc://", "a grpc target", ":1", |rest| Remote::grpc(Scheme::Http, rest))
+        ("grpcs://", "a grpcs target", ":1", |rest| Remote::grpc(Scheme::Https, rest))
+    }
+    /// A command.
+    Exec(Command) {
+        ("exec:", "an exec target", "true", Command::read)
+    }
+    /// A file.
+    File(Path) {
+        ("file:", "a file target", "/ready", Path::file)
+    }
+}
+
+/// A target as the user means it.
+#[derive(Clone, Debug)]
+pub struct TargetSpec {
+    /// How it begins.
+    pub form: &'static Form,
+    /// What follows.
+    pub kind: Kind,
+}
+
+impl TargetSpec {
+    /// Reads a target.
+    ///
+    /// # Errors
+    /// What would be accepted instead.
+    pub fn read(value: &str) -> Result<Self, String> {
+        let form = Self::form_of(value).ok_or_else(|| format!("not a target; accepted: {}", accepted()))?;
+        let kind = (form.read)(&value[form.prefix.len()..])?;
+        Ok(Self { form, kind })
+    }
+
+    /// Returns how `value` begins, if it begins like a target.
+    pub fn form_of(value: &str) -> Option<&'static Form> {
+        FORMS.iter().find(|form| value.starts_with(form.prefix))
+    }
+
+    /// Returns a right target that begins as `value` does.
+    pub(super) fn stand_in(value: &str) -> Option<Self> {
+        let form = Self::form_of(value)?;
+        Some(Self { form, kind: (form.read)(form.example).ok()? })
+    }
+
+    /// Returns the target as anybody may see it: without a secret.
+    pub fn shown(&self) -> String {
+        format!("{}{}", self.form.prefix, self.kind.shape().shown())
+    }
+}
+
+impl PartialEq for TargetSpec {
+    fn eq(&self, other: &Self) -> bool {
+        self.form.prefix == other.form.prefix && self.kind == other.kind
+    }
+}
+
+impl Eq for TargetSpec {}
+
+impl fmt::Display for TargetSpec {
+    /// As a variable's value, secrets included.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}{}", self.form.prefix, self.kind.shape().written())
+    }
+}
+
+/// Returns the accepted forms, for errors.
+pub fn accepted() -> String {
+    let forms: Vec<_> = FORMS.iter().map(|form| format!("{}…", form.prefix)).collect();
+    forms.join(", ")
+}
+
+/// Returns a value that may be no target as it may be printed: what stands before an `@` may be a password.
+pub fn without_credentials(value: &str) -> String {
+    let is_url = !["exec:", "file:", "unix:"].iter().any(|form| value.starts_with(form));
+    match value.rfind('@') {
+        Some(at) if is_url => {
+            let scheme_end = value[..at].find("://").map_or(0, |start| start + 3);
+            format!("{}***{}", &value[..scheme_end], &value[at..])
+        }
+        _ => value.to_owned(),
+    }
+}
+
+impl Shape for Remote {
+    fn written(&self) -> String {
+        let user = self.user.as_ref().map(|user| format!("{}@", user.0)).unwrap_or_default();
+        format!("{user}{}{}", self.at.written(), self.path)
+    }
+
+    fn shown(&self) -> String {
+        let user = if self.user.is_some() { "***@" } else { "" };
+        format!("{user}{}{}", self.at.shown(), self.path)
+    }
+}
+
+impl Shape for Path {
+    fn written(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Shape for Command {
+    fn written(&self) -> String {
+        self.to_string()
+    }
+}

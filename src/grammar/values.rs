@@ -1,0 +1,91 @@
+//! The values of options: how each is read, and what is accepted in place of a wrong one.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The longest time that can be configured: a year.
+const LONGEST: f64 = 365.0 * 24.0 * 3600.0;
+
+/// Seconds with an optional fraction, of at least `least`.
+pub fn seconds(least: f64) -> impl Fn(&str) -> Result<Duration, String> {
+    move |value| {
+        let plain = value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let number = value.parse().ok().filter(|n| plain && (least..=LONGEST).contains(n));
+        number
+            .map(Duration::from_secs_f64)
+            .ok_or_else(|| format!("accepted: seconds from {least} to {LONGEST}, such as 10 or 0.5"))
+    }
+}
+
+/// Writes a time as [`seconds`] reads it.
+pub fn written_seconds(time: Duration) -> String {
+    let fraction = format!("{:09}", time.subsec_nanos());
+    match fraction.trim_end_matches('0') {
+        "" => time.as_secs().to_string(),
+        fraction => format!("{}.{fraction}", time.as_secs()),
+    }
+}
+
+/// A threshold: a whole number of at least 1.
+pub fn threshold(value: &str) -> Result<u32, String> {
+    let number = value.parse().ok().filter(|&n| n >= 1 && value.bytes().all(|b| b.is_ascii_digit()));
+    number.ok_or_else(|| "accepted: a whole number of at least 1".to_owned())
+}
+
+/// `true` or `false`.
+pub fn boolean(value: &str) -> Result<bool, String> {
+    value.parse().map_err(|_| "accepted: true or false".to_owned())
+}
+
+/// The name of a container: a DNS label, as Kubernetes has it (RFC 1123).
+pub fn container(value: &str) -> Result<Arc<str>, String> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_label = (1..=63).contains(&value.len())
+        && value.bytes().all(is_inner)
+        && !value.starts_with('-')
+        && !value.ends_with('-');
+    is_label.then(|| value.into()).ok_or_else(|| {
+        "accepted: a container's name: up to 63 small letters, digits and -, such as web".to_owned()
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn seconds_have_bounds_and_no_unit() {
+        for (right, expected) in [
+            ("0.01", Duration::from_millis(10)),
+            ("0.5", Duration::from_millis(500)),
+            (".5", Duration::from_millis(500)),
+            ("10", Duration::from_secs(10)),
+            ("31536000", Duration::from_secs(365 * 24 * 3600)),
+        ] {
+            assert_eq!(seconds(0.01)(right), Ok(expected), "{right}");
+        }
+        for wrong in ["", "0.001", "-1", "10s", "1e3", "NaN", "inf", "31536000.1", ".", "+1"] {
+            assert!(seconds(0.01)(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn thresholds_are_whole_and_positive() {
+        for (right, expected) in [("1", 1), ("3", 3), ("4294967295", u32::MAX)] {
+            assert_eq!(threshold(right), Ok(expected), "{right}");
+        }
+        for wrong in ["", "0", "-1", "1.5", "+1", "4294967296"] {
+            assert!(threshold(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_container_is_named_by_a_dns_label() {
+        for right in ["web", "a", "0", "log-shipper-2", &"a".repeat(63)] {
+            assert_eq!(container(right).as_deref(), Ok(right));
+        }
+        for wrong in ["", "Web", "a.b", "-a", "a-", "a_b", "ä", &"a".repeat(64)] {
+            assert!(container(wrong).is_err(), "{wrong}");
+        }
+    }
+}
