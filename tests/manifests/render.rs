@@ -10,13 +10,19 @@ pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
+/// A tool of the tests: the one that `tests/tools/kubectl-helm` has installed, or else what is in the `PATH`.
+pub fn tool(name: &str) -> Command {
+    let installed = repository("target/tools").join(name);
+    Command::new(if installed.exists() { installed } else { name.into() })
+}
+
 /// The objects that `kubectl kustomize` makes of a directory, in its order.
 pub fn render(directory: &Path) -> Vec<Value> {
-    let output = Command::new("kubectl")
+    let output = tool("kubectl")
         .arg("kustomize")
         .arg(directory)
         .output()
-        .expect("these tests need a kubectl that knows components (1.21 or newer) in the PATH");
+        .expect("there is a kubectl: tests/tools/kubectl-helm installs one");
     assert!(
         output.status.success(),
         "{} does not render: {}",
