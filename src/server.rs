@@ -28,7 +28,7 @@ use tower::ServiceExt;
 
 use crate::board::Board;
 use crate::metrics::Metrics;
-use crate::targets::net::BoxStream;
+use crate::targets::dial::BoxStream;
 use quick::{Quick, Unanswered};
 use seats::{Seat, Seats};
 

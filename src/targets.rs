@@ -1,33 +1,35 @@
-//! What a check tries: one variant and one file for each kind of target.
+//! What a check tries: one file for each kind of target.
 
-mod connection;
+pub mod dial;
+mod dialogue;
 pub mod enter;
 mod exec;
 mod file;
 mod grpc;
 pub mod http;
-pub mod net;
 mod pattern;
 pub mod place;
 pub mod process;
-mod tcp;
-mod tls;
-mod unix;
+mod reason;
+mod small_file;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
+use crate::blocking::Place;
 pub use crate::grammar::url::LocalPort;
 use crate::grammar::{Given, Kind, TargetSpec};
 use crate::outcome::Outcome;
 
+use dialogue::Dialogue;
 use exec::Exec;
-use file::FileTarget;
+use file::File;
 use grpc::Grpc;
 use http::Http;
 use place::Inside;
-use tcp::Tcp;
-use unix::Unix;
+
+/// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
+const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
 
 /// Something that a check can try once: a real target, or a scripted one in tests.
 pub trait Attempt: Send + Sync {
@@ -44,6 +46,11 @@ pub trait Attempt: Send + Sync {
 
     /// The container that the target looks or runs in, where that is not the sidecar.
     fn inside(&self) -> Option<&Inside> {
+        None
+    }
+
+    /// Where the target makes its calls that may hang, if it has any.
+    fn place(&self) -> Option<&Place> {
         None
     }
 
@@ -72,21 +79,36 @@ impl Stage {
     }
 }
 
-/// A configured target, in a box, so that each takes what its own kind needs.
-#[derive(Debug)]
-pub enum Target {
-    /// `http://`, `https://` and `http+unix://`
-    Http(Box<Http>),
-    /// `tcp://`
-    Tcp(Box<Tcp>),
-    /// `unix:`
-    Unix(Box<Unix>),
-    /// `grpc://` and `grpcs://`
-    Grpc(Box<Grpc>),
-    /// `exec:`
-    Exec(Box<Exec>),
-    /// `file:`
-    File(Box<FileTarget>),
+/// Makes the enum of all kinds, each of them in a box, so that a check takes what its own kind needs.
+macro_rules! kinds {
+    ($($kind:ident $meaning:literal,)*) => {
+        /// A configured target.
+        #[derive(Debug)]
+        pub enum Target {
+            $(#[doc = $meaning] $kind(Box<$kind>),)*
+        }
+
+        $(impl From<$kind> for Target {
+            fn from(target: $kind) -> Self {
+                Self::$kind(Box::new(target))
+            }
+        })*
+
+        /// Evaluates an expression for the target of whatever kind it is.
+        macro_rules! of_kind {
+            ($target:expr, $name:ident => $use:expr) => {
+                match $target { $(Target::$kind($name) => $use,)* }
+            };
+        }
+    };
+}
+
+kinds! {
+    Http "`http://`, `https://` and `http+unix://`",
+    Dialogue "`tcp://` and `unix:`",
+    Grpc "`grpc://` and `grpcs://`",
+    Exec "`exec:`",
+    File "`file:`",
 }
 
 impl Target {
@@ -96,63 +118,41 @@ impl Target {
     /// What would be accepted instead.
     pub fn new(spec: &TargetSpec, given: &mut Given) -> Result<Self, String> {
         Ok(match &spec.kind {
-            Kind::Http(remote) => Self::Http(Box::new(Http::new(remote, given)?)),
-            Kind::Tcp(remote) => Self::Tcp(Box::new(Tcp::new(remote, given))),
-            Kind::Unix(path) => Self::Unix(Box::new(Unix::new(path, given))),
-            Kind::Grpc(remote) => Self::Grpc(Box::new(Grpc::new(remote, given))),
-            Kind::Exec(command) => Self::Exec(Box::new(Exec::new(command, given))),
-            Kind::File(path) => Self::File(Box::new(FileTarget::new(path, given))),
+            Kind::Http(remote) => Http::new(remote, given)?.into(),
+            Kind::Tcp(remote) => Dialogue::tcp(remote, given).into(),
+            Kind::Unix(path) => Dialogue::unix(path, given).into(),
+            Kind::Grpc(remote) => Grpc::new(remote, given).into(),
+            Kind::Exec(command) => Exec::new(command, given).into(),
+            Kind::File(path) => File::new(path, given).into(),
         })
     }
 }
 
 impl Attempt for Target {
     async fn attempt(&self, stage: &Stage) -> Outcome {
-        match self {
-            Self::Http(http) => http.attempt(stage).await,
-            Self::Tcp(tcp) => tcp.attempt(stage).await,
-            Self::Unix(unix) => unix.attempt(stage).await,
-            Self::Grpc(grpc) => grpc.attempt(stage).await,
-            Self::Exec(exec) => exec.attempt(stage).await,
-            Self::File(file) => file.attempt(stage).await,
-        }
+        of_kind!(self, target => target.attempt(stage).await)
     }
 
     fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
-        match self {
-            Self::Http(http) => http.timed_out(stage, timeout),
-            Self::Tcp(tcp) => tcp.timed_out(stage, timeout),
-            Self::Unix(unix) => unix.timed_out(stage, timeout),
-            Self::Grpc(grpc) => grpc.timed_out(stage, timeout),
-            Self::Exec(exec) => exec.timed_out(stage, timeout),
-            Self::File(file) => file.timed_out(stage, timeout),
+        match self.place().and_then(Place::waits_for) {
+            Some(silence) => format!("timeout: {silence} within {timeout:?}"),
+            None => of_kind!(self, target => target.timed_out(stage, timeout)),
         }
+    }
+
+    fn place(&self) -> Option<&Place> {
+        of_kind!(self, target => target.place())
     }
 
     fn certificate_expiry(&self) -> Option<i64> {
-        match self {
-            Self::Http(http) => http.certificate_expiry(),
-            Self::Grpc(grpc) => grpc.certificate_expiry(),
-            Self::Tcp(_) | Self::Unix(_) | Self::Exec(_) | Self::File(_) => None,
-        }
+        of_kind!(self, target => target.certificate_expiry())
     }
 
     fn local_port(&self) -> Option<LocalPort> {
-        match self {
-            Self::Http(http) => http.local_port(),
-            Self::Tcp(tcp) => tcp.local_port(),
-            Self::Grpc(grpc) => grpc.local_port(),
-            Self::Unix(_) | Self::Exec(_) | Self::File(_) => None,
-        }
+        of_kind!(self, target => target.local_port())
     }
 
     fn inside(&self) -> Option<&Inside> {
-        match self {
-            Self::Http(http) => http.inside(),
-            Self::Unix(unix) => unix.inside(),
-            Self::Exec(exec) => exec.inside(),
-            Self::File(file) => file.inside(),
-            Self::Tcp(_) | Self::Grpc(_) => None,
-        }
+        of_kind!(self, target => target.inside())
     }
 }

@@ -9,6 +9,7 @@ use tokio::net::TcpStream;
 use tokio::time::timeout;
 
 use super::{CliError, print, status};
+use crate::targets::dial::Stream;
 use crate::targets::http::exchange::{Answer, Limits, exchange};
 
 /// After which a sidecar that does not answer is given up.
@@ -116,7 +117,7 @@ pub(super) async fn ask(
     path: &str,
     agent: &str,
 ) -> Result<Answer, AskError> {
-    let stream = Box::new(connect(addresses).await?);
+    let stream = Stream::Other(Box::new(connect(addresses).await?));
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n"
     );

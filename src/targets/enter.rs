@@ -18,9 +18,9 @@ use nix::sys::stat::Mode;
 use nix::unistd::{Gid, Uid, chroot, fchdir, geteuid, setgid, setgroups, setuid};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
-use super::net::io_reason;
 use super::place::denial;
 use super::process::{Process, read_whole};
+use super::reason::io_reason;
 
 /// The hidden command: `enter NAME ID START COMMAND ARG…`.
 pub const ENTER: &str = "enter";

@@ -12,8 +12,8 @@ use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
 
-use super::net::io_reason;
 use super::place::Inside;
+use super::reason::io_reason;
 use super::{Attempt, Stage, enter};
 use crate::grammar::{self, Given};
 use crate::orphans;

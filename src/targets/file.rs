@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use super::net::io_reason;
 use super::place::Inside;
+use super::reason::io_reason;
 use super::{Attempt, Stage};
 use crate::blocking::Place;
 use crate::grammar::{self, Given, options, values};
@@ -15,7 +15,7 @@ use crate::outcome::Outcome;
 
 /// A file and how old it may be.
 #[derive(Debug)]
-pub struct FileTarget {
+pub struct File {
     path: Arc<PathBuf>,
     /// Where it is looked for, if that is not here.
     inside: Option<Arc<Inside>>,
@@ -23,7 +23,7 @@ pub struct FileTarget {
     place: Place,
 }
 
-impl FileTarget {
+impl File {
     /// Takes `_MAX_AGE_SECONDS` and `_IN_PROCESS`.
     pub fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
         let max_age = given.take(options::MAX_AGE_SECONDS, values::seconds(0.01));
@@ -67,7 +67,7 @@ impl FileTarget {
     }
 }
 
-impl Attempt for FileTarget {
+impl Attempt for File {
     async fn attempt(&self, _: &Stage) -> Outcome {
         let file = match self.look().await {
             Ok(file) => file,
@@ -83,8 +83,11 @@ impl Attempt for FileTarget {
         self.inside.as_deref()
     }
 
+    fn place(&self) -> Option<&Place> {
+        Some(&self.place)
+    }
+
     fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        let silence = self.place.waits_for().unwrap_or_else(|| self.silence());
-        format!("timeout: {silence} within {timeout:?}")
+        format!("timeout: {} within {timeout:?}", self.silence())
     }
 }

@@ -10,11 +10,11 @@ use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, TE, USER_AGENT};
 
-use super::net::{self, AGENT, BoxStream};
-use super::tls::Tls;
-use super::{Attempt, LocalPort, Stage};
+use super::dial::{Dial, Tls};
+use super::{AGENT, Attempt, LocalPort, Stage};
+use crate::blocking::Place;
 use crate::grammar::remote::Remote;
-use crate::grammar::url::{Authority, Scheme};
+use crate::grammar::url::Scheme;
 use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
@@ -48,10 +48,9 @@ const CODES: [&str; 17] = [
 /// A service of a gRPC server.
 #[derive(Debug)]
 pub struct Grpc {
-    authority: Authority,
+    dial: Dial,
     /// Empty for the server as a whole.
     service: String,
-    tls: Option<Tls>,
     accepted: Vec<u64>,
 }
 
@@ -60,13 +59,13 @@ impl Grpc {
     pub fn new(remote: &Remote, given: &mut Given) -> Self {
         let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, Some("h2")));
         let accepted = given.take(options::STATUS, statuses).unwrap_or_else(|| vec![SERVING]);
-        Self { authority: remote.authority(), service: remote.service().to_owned(), tls, accepted }
+        Self { dial: Dial::new(remote, tls, given), service: remote.service().to_owned(), accepted }
     }
 
     async fn ask(&self, stage: &Stage) -> Result<Outcome, String> {
         let unconnected =
-            |reason| format!("error: failed to connect service at {:?}: {reason}", self.authority.shown());
-        let stream = self.connect().await.map_err(unconnected)?;
+            |reason| format!("error: failed to connect service at {:?}: {reason}", self.dial.host());
+        let stream = self.dial.open().await.map_err(unconnected)?;
         stage.connected();
         let failed = |reason| format!("error: health rpc probe failed: {reason}");
         let message = Bytes::from(message::request(&self.service));
@@ -74,18 +73,9 @@ impl Grpc {
         Ok(reply.map_or_else(|refusal| Outcome::failure(refused(&refusal)), |status| self.judge(status)))
     }
 
-    async fn connect(&self) -> Result<BoxStream, String> {
-        let Authority { host, port } = &self.authority;
-        let stream = net::connect(host, *port).await?;
-        match &self.tls {
-            None => Ok(Box::new(stream)),
-            Some(tls) => tls.connect(stream, host).await,
-        }
-    }
-
     fn head(&self) -> Result<Request<()>, String> {
-        let scheme = if self.tls.is_some() { Scheme::Https } else { Scheme::Http }.as_str();
-        let uri = format!("{scheme}://{}/grpc.health.v1.Health/Check", self.authority.shown());
+        let scheme = if self.dial.is_tls() { Scheme::Https } else { Scheme::Http }.as_str();
+        let uri = format!("{scheme}://{}/grpc.health.v1.Health/Check", self.dial.host());
         let head = Request::post(uri)
             .header(CONTENT_TYPE, "application/grpc")
             .header(TE, "trailers")
@@ -112,16 +102,20 @@ impl Attempt for Grpc {
         if stage.is_connected() {
             format!("timeout: health rpc did not complete within {timeout:?}")
         } else {
-            format!("timeout: failed to connect service {:?} within {timeout:?}", self.authority.shown())
+            format!("timeout: failed to connect service {:?} within {timeout:?}", self.dial.host())
         }
     }
 
     fn local_port(&self) -> Option<LocalPort> {
-        self.authority.local_port()
+        self.dial.local_port()
     }
 
     fn certificate_expiry(&self) -> Option<i64> {
-        self.tls.as_ref().map(Tls::expiry)
+        self.dial.certificate_expiry()
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(self.dial.place())
     }
 }
 

@@ -6,19 +6,17 @@ mod headers;
 mod status;
 
 use std::borrow::Cow;
-use std::sync::OnceLock;
 use std::time::Duration;
 
 use hyper::Method;
 use regex_lite::Regex;
 
-use super::net::{self, BoxStream};
+use super::dial::{Dial, Tls};
 use super::place::Inside;
-use super::tls::Tls;
-use super::unix::Socket;
 use super::{Attempt, LocalPort, Stage, pattern};
-use crate::grammar::remote::{At, Remote};
-use crate::grammar::url::{Authority, Scheme, Url};
+use crate::blocking::Place;
+use crate::grammar::remote::Remote;
+use crate::grammar::url::{Scheme, Url};
 use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
@@ -39,10 +37,7 @@ const WARNING_BODY: usize = 512;
 #[derive(Debug)]
 pub struct Http {
     url: Url,
-    /// Where the URL's authority is reached, if that is no host.
-    socket: Option<Box<Socket>>,
-    /// For `https`, and for redirects to it once there is one.
-    tls: OnceLock<Box<Tls>>,
+    dial: Dial,
     method: Method,
     headers: Lines,
     status: StatusRanges,
@@ -55,21 +50,17 @@ impl Http {
     /// # Errors
     /// What is wrong with the user or the password.
     pub fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
-        let tls = (remote.scheme == Scheme::Https).then(|| Box::new(Tls::parse(given, None)));
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, None));
         let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
         let mut headers = given.take(options::HTTP_HEADERS, headers::parse).unwrap_or_default();
         let status = given.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
         let body = given.take(options::BODY_MATCHES, pattern::read).map(Box::new);
-        let socket = match &remote.at {
-            At::Host(_) => None,
-            At::Socket(path) => Some(Box::new(Socket::new(path, given))),
-        };
+        let dial = Dial::new(remote, tls, given);
         if let Some(user) = &remote.user {
             headers::add_basic_auth(&mut headers, &user.0)?;
         }
         headers::add_defaults(&mut headers, &method);
-        let (url, headers, tls) = (remote.url(), Lines::new(&headers), tls.map(OnceLock::from));
-        Ok(Self { url, socket, tls: tls.unwrap_or_default(), method, headers, status, body })
+        Ok(Self { url: remote.url(), dial, method, headers: Lines::new(&headers), status, body })
     }
 
     async fn follow(&self, stage: &Stage) -> Result<Outcome, String> {
@@ -89,36 +80,27 @@ impl Http {
     }
 
     async fn ask(&self, url: &Url, method: &Method, stage: &Stage) -> Result<Answer, String> {
-        let stream = self.connect(url).await?;
+        let stream = if self.is_own(url) {
+            self.dial.open().await?
+        } else {
+            self.dial.open_to(&url.authority, url.scheme == Scheme::Https).await?
+        };
         stage.connected();
         let request = self.request(url, method);
         exchange(stream, request.as_bytes(), *method == Method::HEAD, LIMITS).await
     }
 
-    async fn connect(&self, url: &Url) -> Result<BoxStream, String> {
-        let Authority { host, port } = &url.authority;
-        if let Some(socket) = self.socket_of(url) {
-            return Ok(Box::new(socket.connect().await?));
-        }
-        let stream = net::connect(host, *port).await?;
-        match url.scheme {
-            Scheme::Http => Ok(Box::new(stream)),
-            Scheme::Https => self.tls.get_or_init(Box::default).connect(stream, host).await,
-        }
-    }
-
-    /// The socket, for all URLs but those that a redirect leads away to.
-    fn socket_of(&self, url: &Url) -> Option<&Socket> {
-        let is_ours = url.scheme == self.url.scheme && url.authority == self.url.authority;
-        self.socket.as_deref().filter(|_| is_ours)
+    /// Whether `url` is where the target itself leads, and not only a redirect.
+    fn is_own(&self, url: &Url) -> bool {
+        url.scheme == self.url.scheme && url.authority == self.url.authority
     }
 
     /// `Host` first, as in Go, then what is configured, in order. A configured `Host` wins.
     fn request(&self, url: &Url, method: &Method) -> String {
-        let host = match (&self.headers.host, self.socket_of(url)) {
-            (Some(configured), _) => Cow::Borrowed(&**configured),
-            (None, Some(_)) => Cow::Borrowed("localhost"),
-            (None, None) => Cow::Owned(url.authority.shown()),
+        let host = match &self.headers.host {
+            Some(configured) => Cow::Borrowed(&**configured),
+            None if self.is_own(url) => Cow::Owned(self.dial.host()),
+            None => Cow::Owned(url.authority.shown()),
         };
         let parts = [
             method.as_str(),
@@ -165,16 +147,19 @@ impl Attempt for Http {
     }
 
     fn local_port(&self) -> Option<LocalPort> {
-        self.url.authority.local_port().filter(|_| self.socket.is_none())
+        self.dial.local_port()
     }
 
     fn inside(&self) -> Option<&Inside> {
-        self.socket.as_ref()?.inside.as_ref()
+        self.dial.inside()
     }
 
     fn certificate_expiry(&self) -> Option<i64> {
-        let tls = self.tls.get().filter(|_| self.url.scheme == Scheme::Https);
-        tls.map(|tls| tls.expiry())
+        self.dial.certificate_expiry()
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(self.dial.place())
     }
 }
 

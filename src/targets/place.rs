@@ -10,8 +10,8 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
 use nix::sys::stat::Mode;
 
-use super::net::io_reason;
 use super::process::{self, Process};
+use super::reason::io_reason;
 use crate::grammar::{Given, options};
 
 /// What is opened is only looked at.

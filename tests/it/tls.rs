@@ -230,6 +230,18 @@ async fn files_that_hold_something_else() {
     assert_eq!(reason, format!("{certificate} holds no unencrypted private key in PEM"));
     let folder = directory.path().to_str().unwrap();
     assert_eq!(failure(&pair(&certificate, folder)).await, format!("cannot read {folder}: not a file"));
+
+    let pipe = directory.at("pipe");
+    nix::unistd::mkfifo(pipe.as_str(), nix::sys::stat::Mode::S_IRWXU).unwrap();
+    for options in [
+        [("TLS_CA_FILE", pipe.as_str())].as_slice(),
+        &[("TLS_CERT_FILE", &certificate), ("TLS_KEY_FILE", &pipe)],
+    ] {
+        assert_eq!(failure(&https(port, options)).await, format!("cannot read {pipe}: not a file"));
+    }
+    let long = directory.write("long", vec![b'x'; 1024 * 1024 + 1]);
+    let reason = failure(&https(port, &[("TLS_CA_FILE", &long)])).await;
+    assert_eq!(reason, format!("cannot read {long}: it is longer than 1048576 bytes"));
 }
 
 #[tokio::test]

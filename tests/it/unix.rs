@@ -35,6 +35,18 @@ async fn a_socket_is_connected_to() {
 }
 
 #[tokio::test]
+async fn a_server_that_does_not_accept_is_named() {
+    let directory = Directory::new();
+    let listener = UnixListener::bind(directory.at("s")).unwrap();
+    // With a backlog of one, the kernel takes two connections that nobody accepts.
+    let backlog = nix::sys::socket::Backlog::new(1).unwrap();
+    nix::sys::socket::listen(&listener, backlog).unwrap();
+    let _waiting = [(); 2].map(|()| std::os::unix::net::UnixStream::connect(directory.at("s")).unwrap());
+    let check = target(&format!("unix:{}", directory.at("s")), &[]);
+    assert_eq!(failure(&check).await, format!("{}: its backlog is full", directory.at("s")));
+}
+
+#[tokio::test]
 async fn http_over_a_socket() {
     let directory = Directory::new();
     let socket = directory.at("app.sock");

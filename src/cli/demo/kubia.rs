@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 use tokio::time::sleep;
 
 use super::DemoError;
-use crate::targets::net::BoxStream;
+use crate::targets::dial::BoxStream;
 
 /// From its start until it listens.
 const BOOT: Duration = Duration::from_millis(800);

@@ -11,7 +11,8 @@ use hyper::http::response;
 
 use super::message::Answer;
 use crate::grammar::url::percent_decoded;
-use crate::targets::net::{BoxStream, Limited, io_reason};
+use crate::targets::dial::{Limited, Stream};
+use crate::targets::reason::io_reason;
 
 /// The largest header list that is taken, in bytes.
 const HEADER_LIMIT: u32 = 16 * 1024;
@@ -36,7 +37,7 @@ impl Refusal {
 pub(super) type Reply = Result<Result<u64, Refusal>, String>;
 
 /// Calls over `stream`; both ends of the exchange run in this one future.
-pub(super) async fn call(stream: BoxStream, head: Request<()>, message: Bytes) -> Reply {
+pub(super) async fn call(stream: Stream, head: Request<()>, message: Bytes) -> Reply {
     let mut client = Builder::new();
     client.enable_push(false).max_header_list_size(HEADER_LIMIT);
     let (sender, connection) =

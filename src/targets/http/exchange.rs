@@ -7,7 +7,8 @@ mod reader;
 
 use tokio::io::AsyncWriteExt;
 
-use crate::targets::net::{BoxStream, io_reason};
+use crate::targets::dial::Stream;
+use crate::targets::reason::io_reason;
 use body::read_body;
 use head::read_head;
 use reader::Reader;
@@ -39,7 +40,7 @@ pub struct Answer {
 /// # Errors
 /// What is wrong with the answer or the connection.
 pub async fn exchange(
-    mut stream: BoxStream,
+    mut stream: Stream,
     request: &[u8],
     is_head: bool,
     limits: Limits,

@@ -7,7 +7,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, USE
 use hyper::http::{HeaderName, HeaderValue};
 
 use crate::grammar::url::percent_decoded;
-use crate::targets::net::AGENT;
+use crate::targets::AGENT;
 
 /// Headers in the order in which they were configured; a name may repeat.
 pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;

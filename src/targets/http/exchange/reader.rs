@@ -3,14 +3,15 @@
 use tokio::io::AsyncReadExt;
 
 use super::Limits;
-use crate::targets::net::{BoxStream, io_reason};
+use crate::targets::dial::Stream;
+use crate::targets::reason::io_reason;
 
 /// How much is asked for at once, in bytes: room for most answers.
 const PIECE: usize = 4096;
 
 /// A connection and what was read from it.
 pub(super) struct Reader {
-    stream: BoxStream,
+    stream: Stream,
     bytes: Vec<u8>,
     used: usize,
     bytes_left: usize,
@@ -19,7 +20,7 @@ pub(super) struct Reader {
 
 impl Reader {
     /// Reads no more than `limits` allow.
-    pub(super) const fn new(stream: BoxStream, limits: Limits) -> Self {
+    pub(super) const fn new(stream: Stream, limits: Limits) -> Self {
         Self { stream, bytes: Vec::new(), used: 0, bytes_left: limits.read, pieces_left: limits.pieces }
     }
 

@@ -1,4 +1,4 @@
-//! What went wrong with TLS, in the words of the person who has to mend it.
+//! What went wrong, in the words of the person who has to mend it.
 
 use std::io;
 
@@ -6,20 +6,19 @@ use tokio_rustls::rustls;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-use crate::targets::net;
-
-/// A failed handshake.
-pub(super) fn of_handshake(error: &io::Error) -> String {
-    match error.kind() {
-        io::ErrorKind::UnexpectedEof => {
-            "the server closed the connection during the TLS handshake".to_owned()
-        }
-        _ => net::io_reason(error),
+/// An I/O error in the words of `strerror`, in lower case, without Rust's `(os error 111)`; or what TLS says.
+pub fn io_reason(error: &io::Error) -> String {
+    if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
+        return tls_reason(error);
     }
+    let text = error.to_string();
+    let text = text.split(" (os error").next().unwrap_or_default();
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
 /// An error of TLS itself.
-pub fn of(error: &Error) -> String {
+pub fn tls_reason(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => certificate(error),
         Error::InvalidMessage(_) => "the server does not speak TLS".to_owned(),
@@ -92,5 +91,16 @@ fn span(seconds: u64) -> String {
         7_200.. => format!("{} hours", seconds / 3_600),
         120.. => format!("{} minutes", seconds / 60),
         _ => format!("{seconds} seconds"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_read_as_in_the_kubelet() {
+        assert_eq!(io_reason(&io::Error::from_raw_os_error(111)), "connection refused");
+        assert_eq!(io_reason(&io::Error::other("")), "");
     }
 }

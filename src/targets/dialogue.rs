@@ -1,4 +1,4 @@
-//! `tcp://`: a connection opens, and the peer answers as expected where that is asked.
+//! `tcp://` and `unix:`: a connection opens, and the peer answers as expected where that is asked.
 
 use std::time::Duration;
 
@@ -6,9 +6,13 @@ use regex_lite::Regex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
-use super::{Attempt, LocalPort, Stage, net, pattern};
+use super::dial::Dial;
+use super::place::Inside;
+use super::reason::io_reason;
+use super::{Attempt, LocalPort, Stage, pattern};
+use crate::blocking::Place;
+use crate::grammar::path::Path;
 use crate::grammar::remote::Remote;
-use crate::grammar::url::Authority;
 use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
@@ -18,69 +22,77 @@ const ANSWER_LIMIT: usize = 10 * 1024;
 /// How long to gather more of an answer that does not match yet, for each of its bytes.
 const PAUSE_PER_BYTE: Duration = Duration::from_micros(1);
 
-/// A TCP port (kubelet: `pkg/probe/tcp/tcp.go`).
+/// What is said over a fresh connection, and what has to come back (kubelet: `pkg/probe/tcp/tcp.go`).
 #[derive(Debug)]
-pub struct Tcp {
-    authority: Authority,
-    dialogue: Dialogue,
+pub struct Dialogue {
+    dial: Dial,
+    script: Script,
 }
 
-impl Tcp {
+impl Dialogue {
     /// Takes the options of a dialogue.
-    pub fn new(remote: &Remote, given: &mut Given) -> Self {
-        Self { dialogue: Dialogue::parse(given), authority: remote.authority() }
+    pub fn tcp(remote: &Remote, given: &mut Given) -> Self {
+        Self { script: Script::parse(given), dial: Dial::new(remote, None, given) }
+    }
+
+    /// Takes the options of a dialogue and of a place.
+    pub fn unix(path: &Path, given: &mut Given) -> Self {
+        Self { script: Script::parse(given), dial: Dial::socket(path, given) }
     }
 }
 
-impl Attempt for Tcp {
+impl Attempt for Dialogue {
     async fn attempt(&self, stage: &Stage) -> Outcome {
-        let connection = net::connect(&self.authority.host, self.authority.port).await;
-        self.dialogue.over(connection, stage).await
+        match self.dial.open().await {
+            Ok(stream) => {
+                stage.connected();
+                self.script.play(stream).await
+            }
+            Err(reason) => Outcome::failure(reason),
+        }
     }
 
     fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
-        Dialogue::timed_out(stage, timeout)
+        if stage.is_connected() {
+            format!("timeout: no expected answer within {timeout:?}")
+        } else {
+            format!("timeout: no connection within {timeout:?}")
+        }
     }
 
     fn local_port(&self) -> Option<LocalPort> {
-        self.authority.local_port()
+        self.dial.local_port()
+    }
+
+    fn inside(&self) -> Option<&Inside> {
+        self.dial.inside()
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(self.dial.place())
     }
 }
 
-/// What is said over a fresh connection, and what has to come back.
-#[derive(Debug, Default)]
-pub struct Dialogue {
+/// What is sent, and what is waited for.
+#[derive(Debug)]
+struct Script {
     send: Vec<u8>,
     expect: Option<Regex>,
 }
 
-impl Dialogue {
+impl Script {
     /// Takes `_SEND` and `_EXPECT`.
-    pub fn parse(given: &mut Given) -> Self {
+    fn parse(given: &mut Given) -> Self {
         Self {
             send: given.take(options::SEND, unescaped).unwrap_or_default(),
             expect: given.take(options::EXPECT, pattern::read),
         }
     }
 
-    /// Holds the dialogue where the connection stands; fails with the reason where it does not.
-    pub async fn over<S>(&self, connection: Result<S, String>, stage: &Stage) -> Outcome
-    where
-        S: AsyncRead + AsyncWrite + Unpin,
-    {
-        match connection {
-            Ok(stream) => {
-                stage.connected();
-                self.hold(stream).await
-            }
-            Err(reason) => Outcome::failure(reason),
-        }
-    }
-
     /// Sends and waits as configured; with nothing configured an open connection is enough.
-    pub async fn hold(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Outcome {
+    async fn play(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Outcome {
         if let Err(error) = stream.write_all(&self.send).await {
-            return Outcome::failure(format!("sending failed: {}", net::io_reason(&error)));
+            return Outcome::failure(format!("sending failed: {}", io_reason(&error)));
         }
         let Some(expect) = &self.expect else { return Outcome::Success };
         let mut answer = Vec::new();
@@ -91,20 +103,11 @@ impl Dialogue {
                 // A peer that sends byte by byte must not have the whole answer searched for each of them.
                 Ok(_) => sleep(PAUSE_PER_BYTE * u32::try_from(answer.len()).unwrap_or(u32::MAX)).await,
                 Err(error) => {
-                    return Outcome::failure(format!("reading failed: {}", net::io_reason(&error)));
+                    return Outcome::failure(format!("reading failed: {}", io_reason(&error)));
                 }
             }
         }
         Outcome::Success
-    }
-
-    /// The reason of a run that took too long.
-    pub fn timed_out(stage: &Stage, timeout: Duration) -> String {
-        if stage.is_connected() {
-            format!("timeout: no expected answer within {timeout:?}")
-        } else {
-            format!("timeout: no connection within {timeout:?}")
-        }
     }
 }
 
@@ -146,8 +149,8 @@ fn unescaped(text: &str) -> Result<Vec<u8>, String> {
 mod tests {
     use super::*;
 
-    fn dialogue(send: &str, expect: &str) -> Dialogue {
-        Dialogue { send: unescaped(send).unwrap(), expect: Some(Regex::new(expect).unwrap()) }
+    fn script(send: &str, expect: &str) -> Script {
+        Script { send: unescaped(send).unwrap(), expect: Some(Regex::new(expect).unwrap()) }
     }
 
     #[test]
@@ -162,13 +165,13 @@ mod tests {
     #[tokio::test]
     async fn an_answer_may_come_in_pieces() {
         let stream = tokio_test_stream(&[b"+PO", b"NG\r\n"]);
-        assert_eq!(dialogue(r"PING\r\n", r"\+PONG").hold(stream).await, Outcome::Success);
+        assert_eq!(script(r"PING\r\n", r"\+PONG").play(stream).await, Outcome::Success);
     }
 
     #[tokio::test]
     async fn an_answer_that_never_matches_is_not_repeated() {
         let stream = tokio_test_stream(&[b"secret"]);
-        let outcome = dialogue("", "PONG").hold(stream).await;
+        let outcome = script("", "PONG").play(stream).await;
         assert_eq!(
             outcome,
             Outcome::failure("the peer closed the connection, its answer of 6 bytes does not match")
@@ -178,7 +181,7 @@ mod tests {
     #[tokio::test]
     async fn an_endless_answer_is_cut() {
         let flood = vec![b'x'; 64 * 1024];
-        let outcome = dialogue("", "y").hold(tokio_test_stream(&[&flood])).await;
+        let outcome = script("", "y").play(tokio_test_stream(&[&flood])).await;
         assert_eq!(outcome, Outcome::failure("the first 10240 bytes of the answer do not match"));
     }
 

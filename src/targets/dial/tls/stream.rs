@@ -5,20 +5,20 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
-use tokio_rustls::client::TlsStream;
+use tokio_rustls::client;
 
-use crate::targets::connection::Connection;
+use crate::targets::dial::connection::Connection;
 
 /// Takes the end of the connection for the end of the stream, since many servers do not say goodbye in TLS,
 /// and Go does not insist on it (`crypto/tls`, `readRecordOrCCS`). Lengths tell what was cut off.
-pub(super) struct Lenient {
-    stream: TlsStream<Connection>,
+pub struct TlsStream {
+    stream: client::TlsStream<Connection>,
     /// What a server means that hangs up before it has said anything.
     suspicion: Option<&'static str>,
 }
 
-impl Lenient {
-    pub(super) const fn new(stream: TlsStream<Connection>, suspicion: Option<&'static str>) -> Self {
+impl TlsStream {
+    pub(super) const fn new(stream: client::TlsStream<Connection>, suspicion: Option<&'static str>) -> Self {
         Self { stream, suspicion }
     }
 
@@ -44,7 +44,7 @@ fn is_hang_up(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof)
 }
 
-impl AsyncRead for Lenient {
+impl AsyncRead for TlsStream {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
@@ -65,7 +65,7 @@ impl AsyncRead for Lenient {
     }
 }
 
-impl AsyncWrite for Lenient {
+impl AsyncWrite for TlsStream {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,

@@ -124,7 +124,7 @@ mod tests {
     /// RSA, version 1, a long issuer, made with `openssl x509 -req -set_serial 0x00ff…`.
     #[test]
     fn a_certificate_of_version_1() {
-        let der = include_bytes!("../../../tests/fixtures/version-1.der");
+        let der = include_bytes!("../../../../tests/fixtures/version-1.der");
         assert_eq!(validity(der), Some(1_700_000_000..=4_000_000_000));
         for length in 0..100 {
             assert_eq!(validity(&der[..length]), None, "{length}");
@@ -139,7 +139,7 @@ mod tests {
 
         #[test]
         fn no_damage_panics(place in 0..300_usize, byte: u8) {
-            let mut der = include_bytes!("../../../tests/fixtures/version-1.der").to_vec();
+            let mut der = include_bytes!("../../../../tests/fixtures/version-1.der").to_vec();
             der[place] = byte;
             let _ = validity(&der);
         }
