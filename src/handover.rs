@@ -1,5 +1,5 @@
 //! What supervisor and worker agree on: the socket, the memory and the news of those before it reach a worker
-//! in one message, on a line that is its standard input.
+//! in one message, on a line that is its standard input. Back come the signs that its loop turns.
 
 use std::fs::File;
 use std::io::{self, IoSlice, IoSliceMut};
@@ -106,6 +106,21 @@ pub fn receive(line: &UnixDatagram) -> io::Result<Handover> {
     Ok(Handover { listener: listener.into(), past: Past { memory: memory.into(), restarts }, ended })
 }
 
+/// Says on `line` that the worker's loop turns, and never waits: where nobody has read the signs before this
+/// one, they say enough.
+pub fn beat(line: &UnixDatagram) {
+    let _ = line.send(&[0]);
+}
+
+/// Returns whether the worker gave a sign since it was last asked for one. Needs a `line` that never waits.
+pub fn has_beaten(line: &UnixDatagram) -> bool {
+    let mut has_beaten = false;
+    while line.recv(&mut [0]).is_ok_and(|length| length > 0) {
+        has_beaten = true;
+    }
+    has_beaten
+}
+
 fn descriptors_of(message: RecvAncillaryMessage) -> Vec<OwnedFd> {
     match message {
         RecvAncillaryMessage::ScmRights(descriptors) => descriptors.collect(),
@@ -158,6 +173,22 @@ mod tests {
         assert_eq!(handed_over(none, None).2.ended, None);
         let long = "a".repeat(2 * MAX_ENDED);
         assert_eq!(handed_over(none, Some(&long)).2.ended.as_deref(), Some(&long[..MAX_ENDED]));
+    }
+
+    #[test]
+    fn signs_of_life_never_wait_and_are_taken_once() {
+        let (ours, theirs) = UnixDatagram::pair().unwrap();
+        for end in [&ours, &theirs] {
+            end.set_nonblocking(true).unwrap();
+        }
+        assert!(!has_beaten(&ours));
+        for _ in 0..10_000 {
+            beat(&theirs);
+        }
+        assert!(has_beaten(&ours));
+        assert!(!has_beaten(&ours));
+        drop(theirs);
+        assert!(!has_beaten(&ours));
     }
 
     #[test]

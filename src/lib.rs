@@ -31,3 +31,4 @@ pub mod targets;
 pub mod tracker;
 pub mod unix_time;
 pub mod verdict;
+pub mod watchdog;

@@ -1,6 +1,8 @@
 //! The hidden command `worker`: the process that does the work, on the socket that it was given.
 
+use std::convert::Infallible;
 use std::io;
+use std::os::unix::net::UnixDatagram;
 use std::process::ExitCode;
 
 use nix::sys::signal::{SigSet, Signal};
@@ -14,19 +16,20 @@ use crate::log;
 use crate::orphans;
 use crate::parent;
 use crate::signal::Termination;
+use crate::watchdog::TICK;
 
 /// `supervisor` is the id of the process that started this one.
 pub(super) fn run(config: Config, supervisor: &str) -> Result<ExitCode, CliError> {
     // Without its supervisor a worker would hold the port for nobody.
     parent::follow(supervisor, Signal::SIGKILL)?;
-    let handover = prepare()?;
+    let (line, handover) = prepare()?;
     let as_json = match config.settings.log_format {
         Some(format) => format == LogFormat::Json,
         None => !io::IsTerminal::is_terminal(&io::stdout()),
     };
     let log = log::start(config.settings.log.clone(), as_json)?;
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    let result = runtime.block_on(work(config, handover));
+    let result = runtime.block_on(work(config, line, handover));
     // A look-up without an answer must not hold up the end.
     runtime.shutdown_background();
     log.finish();
@@ -34,14 +37,17 @@ pub(super) fn run(config: Config, supervisor: &str) -> Result<ExitCode, CliError
 }
 
 /// Takes over what the supervisor prepared, and the orphans of commands, which it adopts.
-fn prepare() -> io::Result<Handover> {
+fn prepare() -> io::Result<(UnixDatagram, Handover)> {
     orphans::are_adopted_by(getppid());
-    let handover = handover::receive(&handover::line()?)?;
+    let line = handover::line()?;
+    let handover = handover::receive(&line)?;
+    line.set_nonblocking(true)?;
     handover.listener.set_nonblocking(true)?;
-    Ok(handover)
+    Ok((line, handover))
 }
 
-async fn work(config: Config, handover: Handover) -> Result<(), CliError> {
+async fn work(config: Config, line: UnixDatagram, handover: Handover) -> Result<(), CliError> {
+    tokio::spawn(beat(line));
     let Handover { listener, past, ended } = handover;
     let mut termination = Termination::listen()?;
     // The supervisor had blocked them, so that none is lost before somebody listens.
@@ -63,4 +69,12 @@ async fn work(config: Config, handover: Handover) -> Result<(), CliError> {
         std::process::exit(1);
     });
     Ok(app::run(config, listener, past, is_successor, async { drop(asking.await) }).await?)
+}
+
+/// Tells the supervisor that the loop turns, for as long as it does.
+async fn beat(line: UnixDatagram) -> Infallible {
+    loop {
+        handover::beat(&line);
+        tokio::time::sleep(TICK).await;
+    }
 }

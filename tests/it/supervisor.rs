@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -63,8 +64,67 @@ fn five_deaths_within_a_minute_end_the_container_with_the_reason() {
     }
     assert_eq!(sidecar.wait().code(), Some(1));
     let expected =
-        "health-proxy: the worker died 5 times within a minute, the last time by signal 9 (SIGKILL)";
+        "health-proxy: 5 workers had to be replaced within a minute; the last one died by signal 9 (SIGKILL)";
     eventually("the last line", || (sidecar.errors().last()? == expected).then_some(()));
+}
+
+/// How a worker that was stopped is spoken of.
+const STOPPED: &str = "hung: its loop did not turn for more than 5 s, it was stopped by a signal (state T)";
+
+#[test]
+fn a_worker_that_hangs_is_replaced_and_who_asked_meanwhile_is_answered() {
+    let app = App::answering(|_, _| response("200 OK", ""));
+    let sidecar = Sidecar::start(&[("LIVENESS_WEB", &app.url("/"))]);
+    let worker = eventually("a worker", || sidecar.worker());
+    let stopped = Instant::now();
+    kill(worker, Signal::SIGSTOP).unwrap();
+    assert_eq!(sidecar.get("/livez").status, 200);
+    let took = stopped.elapsed();
+    // The sixth tick after its last sign, and some time for a busy machine.
+    assert!(Duration::from_secs(4) < took && took < Duration::from_secs(9), "{took:?}");
+    sidecar.wait_for_log(&format!("the worker {STOPPED}; this is another"));
+    assert_ne!(sidecar.worker(), Some(worker));
+    for (cause, count) in [("hang", 1.0), ("death", 0.0)] {
+        let series = format!("health_proxy_worker_restarts_total{{cause=\"{cause}\"}}");
+        assert_eq!(sidecar.metric(&series), Some(count), "{cause}");
+    }
+}
+
+#[test]
+fn a_hang_counts_like_a_death_and_ends_what_is_ending() {
+    let start =
+        || Sidecar::start(&[("LIVENESS_A", "tcp://:1"), ("HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS", "3600")]);
+    let (mut tired, mut ending) = (start(), start());
+    ending.signal(Signal::SIGTERM);
+    ending.wait_for_log("shutting down");
+    kill(ending.worker().unwrap(), Signal::SIGSTOP).unwrap();
+    let mut last = None;
+    for signal in [[Signal::SIGKILL; 4].as_slice(), &[Signal::SIGSTOP]].concat() {
+        let worker = eventually("a new worker", || tired.worker().filter(|id| last != Some(*id)));
+        kill(worker, signal).unwrap();
+        last = Some(worker);
+    }
+    assert_eq!(tired.wait().code(), Some(1));
+    let expected =
+        format!("health-proxy: 5 workers had to be replaced within a minute; the last one {STOPPED}");
+    eventually("the last line", || (*tired.errors().last()? == expected).then_some(()));
+    assert_eq!(ending.wait().code(), Some(128 + 9));
+}
+
+#[test]
+#[expect(clippy::disallowed_methods, reason = "how long nothing happens is what is tried")]
+fn a_container_that_is_suspended_keeps_its_worker() {
+    let sidecar = Sidecar::start(&[("LIVENESS_A", "tcp://:1")]);
+    let worker = eventually("a worker", || sidecar.worker());
+    let send = |signal| [worker, sidecar.id()].map(|id| kill(id, signal).unwrap());
+    send(Signal::SIGSTOP);
+    std::thread::sleep(Duration::from_secs(10));
+    send(Signal::SIGCONT);
+    assert_eq!(sidecar.get("/-/healthy").status, 200);
+    // Longer than a hang is waited for.
+    std::thread::sleep(Duration::from_secs(7));
+    assert_eq!(sidecar.get("/livez").status, 200);
+    assert_eq!(sidecar.worker(), Some(worker));
 }
 
 #[test]
