@@ -10,7 +10,7 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::Duration;
 
-use tokio::sync::{Mutex as Turns, Semaphore, oneshot};
+use tokio::sync::{Mutex as Turns, OwnedMutexGuard, Semaphore, oneshot};
 
 /// How many calls go on at a time in the whole process; one that hangs keeps its thread.
 pub const MAX_HELPERS: usize = 64;
@@ -42,6 +42,9 @@ struct Queue {
     idle: usize,
 }
 
+/// A turn at a place, which is over when this value is dropped.
+pub type Turn = OwnedMutexGuard<()>;
+
 /// The place of one check: holds one call at a time.
 #[derive(Debug)]
 pub struct Place {
@@ -67,9 +70,9 @@ impl Place {
         silence: impl Into<String>,
         call: impl FnOnce() -> T + Send + 'static,
     ) -> Result<T, String> {
-        let turn = Arc::clone(&self.turn).lock_owned().await;
+        let turn = self.turn().await;
         let helper = self.pool.free.acquire().await.map_err(|error| error.to_string())?;
-        *lock(&self.silence) = silence.into();
+        self.note(silence);
         let (sender, receiver) = oneshot::channel();
         let call = move || {
             let result = call();
@@ -79,6 +82,16 @@ impl Place {
         };
         self.pool.start(Box::new(call)).map_err(|error| format!("cannot start a thread: {error}"))?;
         receiver.await.map_err(|_| "the call ended without a result".to_owned())
+    }
+
+    /// Waits for a turn that is no call, but something else that may not end when it should.
+    pub async fn turn(&self) -> Turn {
+        Arc::clone(&self.turn).lock_owned().await
+    }
+
+    /// Says what is wrong while the turn is not over.
+    pub fn note(&self, silence: impl Into<String>) {
+        *lock(&self.silence) = silence.into();
     }
 
     /// What a run waits for that has got no further: its own call, or one of the threads that others hold.

@@ -12,7 +12,7 @@ use std::process::ExitCode;
 use crate::config::{Config, ConfigError};
 use crate::log;
 use crate::supervisor::{self, SupervisorError, WORKER};
-use crate::targets::enter::{ENTER, enter};
+use crate::targets::enter::{ENTER, START, enter, start};
 
 /// The exit status of a wrong configuration or a wrong command.
 const WRONG_USE: u8 = 2;
@@ -57,7 +57,7 @@ enum CliError {
     #[error("health-proxy: {0}")]
     Demo(#[from] demo::DemoError),
     #[error("{0}")]
-    Enter(String),
+    Start(String),
     #[error("health-proxy: unknown command {0:?}; see health-proxy --help")]
     Usage(String),
 }
@@ -89,7 +89,8 @@ fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
             Ok(supervisor::run(listen)?.into())
         }
         [command, supervisor] if *command == WORKER => worker::run(configuration()?, supervisor),
-        [command, arguments @ ..] if *command == ENTER => Err(CliError::Enter(enter(arguments))),
+        [command, arguments @ ..] if *command == START => Err(CliError::Start(start(arguments))),
+        [command, arguments @ ..] if *command == ENTER => Err(CliError::Start(enter(arguments))),
         ["check"] => once::run(configuration()?),
         ["get", "status", "--json"] | ["get", "--json", "status"] => ask::get_status(true),
         ["get", what] => ask::get(what, false),

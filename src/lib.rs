@@ -21,6 +21,7 @@ pub mod page;
 pub mod parent;
 pub mod probe;
 pub mod proc_stat;
+pub mod program;
 pub mod schedule;
 pub mod server;
 pub mod signal;

@@ -11,7 +11,6 @@ mod worker;
 use std::io;
 use std::net::SocketAddr;
 use std::os::fd::AsFd;
-use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
@@ -93,10 +92,4 @@ fn next_signal(signals: &SignalFd, until: Instant) -> Result<Option<Signal>, Err
             Err(error) => return Err(error),
         }
     }
-}
-
-/// This program, also where there is no `/proc`.
-pub fn own_program() -> PathBuf {
-    let named = || std::env::args_os().next().map(PathBuf::from).unwrap_or_default();
-    std::env::current_exe().unwrap_or_else(|_| named())
 }

@@ -13,10 +13,11 @@ use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 use nix::unistd::{Pid, getpid};
 
-use super::{SupervisorError, WORKER, own_program};
+use super::{SupervisorError, WORKER};
 use crate::handover::{self, Past, Restarts};
 use crate::orphans;
 use crate::proc_stat::ProcStat;
+use crate::program;
 use crate::watchdog::{Hang, Judgement, Look, Watchdog};
 
 /// So many workers that had to be replaced within [`ENDS_WITHIN`] end the container.
@@ -173,7 +174,7 @@ fn spawn(listener: &TcpListener, past: &Past, ended: Option<&str>) -> io::Result
     let (line, theirs) = UnixDatagram::pair()?;
     line.set_nonblocking(true)?;
     handover::send(&line, listener, past, ended)?;
-    let mut command = Command::new(own_program());
+    let mut command = Command::new(program::own());
     command.arg(WORKER).arg(getpid().to_string()).stdin(Stdio::from(OwnedFd::from(theirs)));
     let id = command.spawn()?.id();
     let id = Pid::from_raw(i32::try_from(id).unwrap_or_default());

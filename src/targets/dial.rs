@@ -74,11 +74,12 @@ impl Dial {
     /// Why that cannot be.
     pub async fn open_to(&self, authority: &Authority, is_tls: bool) -> Result<Stream, String> {
         let Authority { host, port } = authority;
-        let connection = name::connect(host, *port, &self.place).await?;
         if !is_tls {
-            return Ok(Stream::Tcp(connection));
+            return name::connect(host, *port, &self.place).await.map(Stream::Tcp);
         }
-        self.tls.get_or_init(Box::default).connect(connection, host, &self.place).await
+        // The files first: no connection is to wait for them.
+        let client = self.tls.get_or_init(Box::default).client(host, &self.place).await?;
+        client.greet(name::connect(host, *port, &self.place).await?).await
     }
 
     /// The host and port, if it is not a unix socket.

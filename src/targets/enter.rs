@@ -1,7 +1,9 @@
-//! The hidden command that goes into the container of another process and becomes a command there.
+//! The hidden commands that become the command of a check, here or in the container of another process.
 //!
-//! `chroot` changes a whole process, so a process of its own does it: this same binary, started again. The
-//! command runs as the user of that process, and gets no capability that the process itself has not.
+//! Both are this same binary, started again: its own file always answers, and what may not, the file of the command, is
+//! then asked for by a process that nobody waits for. (With the C library of the image, a process that hangs in
+//! `execve` would keep every other from being started.) `chroot` changes a whole process anyway. There the command runs
+//! as the user of that process, and gets no capability that the process itself has not.
 
 use std::ffi::{OsStr, OsString};
 use std::fs::File;
@@ -15,12 +17,17 @@ use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat};
 use nix::sys::prctl::set_no_new_privs;
 use nix::sys::stat::Mode;
-use nix::unistd::{Gid, Uid, chroot, fchdir, geteuid, setgid, setgroups, setuid};
+use nix::unistd::{Gid, Pid, Uid, chroot, fchdir, geteuid, setgid, setgroups, setuid};
 use rustix::thread::{CapabilitySet, CapabilitySets, capabilities, set_capabilities};
 
 use super::place::denial;
 use super::process::{Process, read_whole};
 use super::reason::io_reason;
+use crate::proc_stat::ProcStat;
+use crate::program;
+
+/// The hidden command: `start COMMAND ARG…`.
+pub const START: &str = "start";
 
 /// The hidden command: `enter NAME ID START COMMAND ARG…`.
 pub const ENTER: &str = "enter";
@@ -30,15 +37,39 @@ const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/s
 
 const NOT_FOR_PEOPLE: &str = "this command is for health-proxy itself";
 
-/// A command that becomes `words` in the container of `process`, called `name`.
-pub fn command<'a>(name: &str, process: Process, words: impl Iterator<Item = &'a str>) -> Command {
-    let mut command = Command::new("/proc/self/exe");
+/// Returns a command that becomes `words` here.
+pub fn here<'a>(words: impl Iterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(program::own());
+    command.arg(START).args(words);
+    command
+}
+
+/// Returns a command that becomes `words` in the container of `process`, called `name`.
+pub fn inside<'a>(name: &str, process: Process, words: impl Iterator<Item = &'a str>) -> Command {
+    let mut command = Command::new(program::own());
     let (id, start) = (process.id.to_string(), process.start().to_string());
     command.args([ENTER, name, id.as_str(), start.as_str()]).args(words).env_clear();
     command
 }
 
-/// Does it. Where it goes well it does not return.
+/// Whether the process `id` is one of ours that has not become its command yet.
+pub fn is_on_the_way(id: Pid) -> bool {
+    let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
+    let own = program::own().file_name().unwrap_or_default().to_string_lossy();
+    ProcStat::parse(&stat).is_some_and(|stat| !stat.name.is_empty() && own.starts_with(stat.name))
+}
+
+/// Becomes a command. Where it goes well it does not return.
+///
+/// # Errors
+/// Always: why it cannot be done.
+pub fn start(words: &[&str]) -> String {
+    let [program, arguments @ ..] = words else { return NOT_FOR_PEOPLE.to_owned() };
+    let error = Command::new(program).args(arguments).exec();
+    format!("cannot start {program:?}: {}", io_reason(&error))
+}
+
+/// Goes into a container and becomes a command there. Where it goes well it does not return.
 ///
 /// # Errors
 /// Always: why it cannot be done.

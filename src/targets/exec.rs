@@ -4,6 +4,7 @@ use std::io::{self, PipeReader};
 use std::os::fd::OwnedFd;
 use std::os::unix::process::ExitStatusExt;
 use std::process::{ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use nix::sys::signal::{Signal, killpg};
@@ -11,10 +12,12 @@ use nix::unistd::Pid;
 use tokio::io::AsyncReadExt;
 use tokio::net::unix::pipe;
 use tokio::process::{Child, Command};
+use tokio::runtime::Handle;
 
 use super::place::Inside;
 use super::reason::io_reason;
 use super::{Attempt, Stage, enter};
+use crate::blocking::{Place, Turn};
 use crate::grammar::{self, Given};
 use crate::orphans;
 use crate::outcome::Outcome;
@@ -27,67 +30,74 @@ const OUTPUT_LIMIT: usize = 10 * 1024;
 pub struct Exec {
     words: grammar::command::Command,
     /// Where it runs, if that is not here.
-    inside: Option<Inside>,
+    inside: Option<Arc<Inside>>,
+    /// Taken while a command runs, and for as long as one lives that was killed.
+    place: Place,
 }
 
 impl Exec {
     /// Takes `_IN_PROCESS`.
     pub fn new(command: &grammar::command::Command, given: &mut Given) -> Self {
-        Self { words: command.clone(), inside: Inside::parse(given) }
+        let inside = Inside::parse(given).map(Arc::new);
+        Self { words: command.clone(), inside, place: Place::default() }
     }
 
-    fn command(&self) -> Result<Command, String> {
-        if let Some(inside) = &self.inside {
-            return Ok(enter::command(inside.name(), inside.process()?, self.words.words()).into());
-        }
-        let mut command = Command::new(&self.words.program);
-        command.args(&self.words.arguments);
-        Ok(command)
+    async fn command(&self) -> Result<Command, String> {
+        let Some(inside) = &self.inside else { return Ok(enter::here(self.words.words()).into()) };
+        let (looked_in, silence) = (Arc::clone(inside), "the processes of /proc did not answer");
+        let process = self.place.run(silence, move || looked_in.process()).await??;
+        Ok(enter::inside(inside.name(), process, self.words.words()).into())
     }
 
-    async fn run(&self, mut command: Command) -> io::Result<Outcome> {
+    async fn run(&self, stage: &Stage) -> Result<Outcome, String> {
+        let command = self.command().await?;
+        let turn = self.place.turn().await;
+        let program = &self.words.program;
+        let (group, output) = self
+            .start(command, stage, turn)
+            .map_err(|error| format!("cannot start {program:?}: {}", io_reason(&error)))?;
+        finish(group, output).await.map_err(|error| format!("cannot run {program:?}: {}", io_reason(&error)))
+    }
+
+    fn start<'a>(
+        &'a self,
+        mut command: Command,
+        stage: &'a Stage,
+        turn: Turn,
+    ) -> io::Result<(Group<'a>, Output)> {
         orphans::end_those_of_past_runs();
         let (output, stdout) = io::pipe()?;
         let stderr = stdout.try_clone()?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
-        let group = match command.spawn() {
-            Ok(child) => Group::new(child),
-            Err(error) => {
-                let reason = io_reason(&error);
-                return Ok(Outcome::failure(format!("cannot start {:?}: {reason}", self.words.program)));
-            }
-        };
-        // Our own copies of the pipe's writing end go, or its end would never be seen.
-        drop(command);
-        finish(group, Output::new(output)?).await
+        let group = Group::new(self, stage, command.spawn()?, turn);
+        // With the command go our own copies of the pipe's writing end, or its end would never be seen.
+        Ok((group, Output::new(output)?))
     }
 }
 
 impl Attempt for Exec {
-    async fn attempt(&self, _: &Stage) -> Outcome {
-        let fault =
-            |error| Outcome::failure(format!("cannot run {:?}: {}", self.words.program, io_reason(&error)));
-        match self.command() {
-            Ok(command) => self.run(command).await.unwrap_or_else(fault),
-            Err(reason) => Outcome::failure(reason),
+    async fn attempt(&self, stage: &Stage) -> Outcome {
+        self.run(stage).await.unwrap_or_else(Outcome::failure)
+    }
+
+    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
+        match self.place.waits_for().filter(|_| !stage.is_connected()) {
+            Some(silence) => format!("timeout: {silence} within {timeout:?}"),
+            None => format!("command timed out: {:?} timed out after {timeout:?}", self.words.program),
         }
     }
 
-    fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        format!("command timed out: {:?} timed out after {timeout:?}", self.words.program)
-    }
-
     fn inside(&self) -> Option<&Inside> {
-        self.inside.as_ref()
+        self.inside.as_deref()
     }
 }
 
 /// Reads while the command runs, so that it never blocks on a full pipe, and judges it when it exits.
-async fn finish(mut group: Group, mut output: Output) -> io::Result<Outcome> {
+async fn finish(mut group: Group<'_>, mut output: Output) -> io::Result<Outcome> {
     let status = tokio::select! {
         biased;
-        status = group.leader.wait() => status?,
-        () = output.drain() => group.leader.wait().await?,
+        status = group.wait() => status?,
+        () = output.drain() => group.wait().await?,
     };
     if status.success() {
         return Ok(Outcome::Success);
@@ -109,28 +119,63 @@ fn reason(status: ExitStatus, output: &[u8]) -> String {
     }
 }
 
-/// A command and all that it started in its process group; whatever is left of them ends with this value.
-struct Group {
-    leader: Child,
+/// A command and all that it started in its process group; whatever is left of them is killed with this value.
+struct Group<'a> {
+    exec: &'a Exec,
+    stage: &'a Stage,
+    /// The command, and the turn that lasts as long as it lives; nothing once both were handed on.
+    leader: Option<(Child, Turn)>,
     id: Option<Pid>,
 }
 
-impl Group {
-    fn new(leader: Child) -> Self {
+impl<'a> Group<'a> {
+    fn new(exec: &'a Exec, stage: &'a Stage, leader: Child, turn: Turn) -> Self {
         let id = leader.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         id.into_iter().for_each(orphans::run_began);
-        Self { leader, id }
+        Self { exec, stage, leader: Some((leader, turn)), id }
+    }
+
+    /// Waits until the command exits.
+    async fn wait(&mut self) -> io::Result<ExitStatus> {
+        match &mut self.leader {
+            Some((leader, _)) => leader.wait().await,
+            None => Err(io::ErrorKind::NotFound.into()),
+        }
+    }
+
+    /// Notes for the reason of a timeout how far the command `id` has come.
+    fn note(&self, id: Pid) {
+        let program = &self.exec.words.program;
+        if enter::is_on_the_way(id) {
+            self.exec.place.note(format!("the file system did not answer for {program}"));
+        } else {
+            self.stage.connected();
+            self.exec.place.note(format!(
+                "{program} of an earlier run was killed and does not die: what it waits for does not answer"
+            ));
+        }
     }
 }
 
-impl Drop for Group {
+impl Drop for Group<'_> {
     fn drop(&mut self) {
-        // The id of a leader that was just waited for is not given away again for thousands of forks, and
-        // the group keeps it in use while one member lives. The runtime reaps a leader that was not.
-        if let Some(id) = self.id {
-            let _ = killpg(id, Signal::SIGKILL);
-            orphans::run_ended(id);
-            orphans::end_those_of_past_runs();
+        let Some(id) = self.id else { return };
+        // One that was waited for has no id any more.
+        let survivor = self.leader.take().filter(|(leader, _)| leader.id().is_some());
+        if survivor.is_some() {
+            self.note(id);
+        }
+        // The id of a leader that was just waited for is not given away again for thousands of forks, and the group
+        // keeps it in use while one member lives.
+        let _ = killpg(id, Signal::SIGKILL);
+        orphans::run_ended(id);
+        orphans::end_those_of_past_runs();
+        // Even SIGKILL has to wait for a file system that does not answer, and until then no other is started.
+        if let (Some((mut leader, turn)), Ok(runtime)) = (survivor, Handle::try_current()) {
+            drop(runtime.spawn(async move {
+                let _ = leader.wait().await;
+                drop(turn);
+            }));
         }
     }
 }
@@ -163,92 +208,5 @@ impl Output {
     fn read_what_is_there(&mut self) {
         while self.kept.len() < OUTPUT_LIMIT && matches!(self.pipe.try_read_buf(&mut self.kept), Ok(1..)) {}
         self.kept.truncate(OUTPUT_LIMIT);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::grammar::{Kind, Options, TargetSpec};
-    use crate::proc_stat::ProcStat;
-
-    fn exec(rest: &str) -> Exec {
-        let target = TargetSpec::read(&format!("exec:{rest}")).unwrap();
-        let Kind::Exec(command) = &target.kind else { panic!("no command: {rest}") };
-        Exec::new(command, &mut Given::new("READINESS_X", Options::default()))
-    }
-
-    async fn outcome(rest: &str) -> Outcome {
-        exec(rest).attempt(&Stage::default()).await
-    }
-
-    #[tokio::test]
-    async fn the_exit_status_decides_and_the_output_is_the_reason() {
-        assert_eq!(outcome("true").await, Outcome::Success);
-        assert_eq!(outcome("sh -c 'echo out; echo err >&2; exit 3'").await, Outcome::failure("out\nerr"));
-        assert_eq!(outcome("sh -c 'exit 3'").await, Outcome::failure("command exited with status 3"));
-        let killed = Outcome::failure("command was killed by signal 9 (SIGKILL)");
-        assert_eq!(outcome("sh -c 'kill -9 $$'").await, killed);
-    }
-
-    #[tokio::test]
-    async fn a_command_that_cannot_be_started_fails() {
-        let missing = Outcome::failure("cannot start \"/no/such\": no such file or directory");
-        assert_eq!(outcome("/no/such").await, missing);
-        assert_eq!(outcome("/").await, Outcome::failure("cannot start \"/\": permission denied"));
-    }
-
-    #[tokio::test]
-    async fn it_is_judged_when_it_exits_and_its_children_end_with_it() {
-        let directory = std::env::temp_dir();
-        let file = directory.join(format!("health-proxy-exec-{}", std::process::id()));
-        let script = format!("exec:sleep 600 & echo $! >{}; echo early; exit 1", file.display());
-        let json = serde_json::to_string(&["sh", "-c", script.trim_start_matches("exec:")]).unwrap();
-        assert_eq!(outcome(&json).await, Outcome::failure("early"));
-        let child: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
-        std::fs::remove_file(&file).unwrap();
-        wait_until_gone(child).await;
-    }
-
-    #[tokio::test]
-    async fn a_run_that_is_dropped_takes_its_whole_group_along() {
-        let exec = exec("sh -c 'sleep 600 & sleep 600'");
-        let mut before = children();
-        let run = tokio::time::timeout(Duration::from_millis(50), exec.run(exec.command().unwrap()));
-        assert!(run.await.is_err());
-        before.sort_unstable();
-        for child in children().into_iter().filter(|child| !before.contains(child)) {
-            wait_until_gone(child).await;
-        }
-    }
-
-    #[tokio::test]
-    async fn a_flood_is_cut_and_never_blocks_the_command() {
-        let Outcome::Failure(text) =
-            outcome("sh -c 'head -c 1000000 /dev/zero | tr \"\\0\" x; exit 1'").await
-        else {
-            panic!("the command fails");
-        };
-        assert_eq!(text.len(), OUTPUT_LIMIT);
-    }
-
-    fn children() -> Vec<i32> {
-        let tasks = std::fs::read_dir("/proc/self/task").unwrap();
-        let children = tasks.map(|task| std::fs::read_to_string(task.unwrap().path().join("children")));
-        children
-            .flat_map(|ids| ids.unwrap_or_default().split(' ').flat_map(str::parse).collect::<Vec<_>>())
-            .collect()
-    }
-
-    /// Dead is enough: who reaps an orphan is not this module's business.
-    async fn wait_until_gone(id: i32) {
-        let is_alive = || {
-            let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
-            let state = ProcStat::parse(&stat).and_then(|stat| stat.field(3));
-            state.is_some_and(|state| !matches!(state, 'Z' | 'X'))
-        };
-        while is_alive() {
-            tokio::task::yield_now().await;
-        }
     }
 }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use health_proxy::grammar::options::{IN_PROCESS, OptionName};
 use health_proxy::grammar::{Given, TargetSpec};
 use health_proxy::outcome::Outcome;
-use health_proxy::targets::enter::{ENTER, enter};
+use health_proxy::targets::enter::{ENTER, START, enter, start};
 use health_proxy::targets::{Attempt, Stage, Target};
 use nix::sys::resource::{UsageWho, getrusage};
 use nix::sys::signal::{Signal, kill};
@@ -26,8 +26,13 @@ const APP: &str = "bench-app";
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    if let [ENTER, arguments @ ..] = arguments.as_slice() {
-        eprintln!("{}", enter(arguments));
+    let failed = match arguments.as_slice() {
+        [START, arguments @ ..] => Some(start(arguments)),
+        [ENTER, arguments @ ..] => Some(enter(arguments)),
+        _ => None,
+    };
+    if let Some(reason) = failed {
+        eprintln!("{reason}");
         return ExitCode::FAILURE;
     }
     let app = App::start();

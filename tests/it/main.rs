@@ -10,6 +10,7 @@ mod classics;
 mod command_line;
 mod configuration;
 mod demo;
+mod exec;
 mod file;
 mod grpc;
 mod http_target;

@@ -16,7 +16,7 @@ use super::narrator::Narrator;
 use super::story::{Actor, Line, Mark};
 use super::{DemoError, SIDECAR};
 use crate::cli::ask::{AGENT, ask};
-use crate::supervisor::own_program;
+use crate::program;
 
 /// How long an orderly end may take.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
@@ -32,7 +32,7 @@ pub(super) struct Sidecar {
 
 impl Sidecar {
     pub(super) fn start(port: u16, variables: &[(&str, String)]) -> Result<Self, DemoError> {
-        let mut command = Command::new(own_program());
+        let mut command = Command::new(program::own());
         command.args(["demo", SIDECAR, &std::process::id().to_string()]);
         command.env_clear().envs(variables.iter().map(|(name, value)| (name, value)));
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped());

@@ -36,6 +36,12 @@ pub struct Tls {
     material: Arc<Material>,
 }
 
+/// One end of a connection to come.
+pub(super) struct Client {
+    name: ServerName<'static>,
+    config: Config,
+}
+
 /// What connections are made with.
 #[derive(Debug, Default)]
 struct Material {
@@ -73,26 +79,17 @@ impl Tls {
         self.material.expiry.load(Ordering::Relaxed)
     }
 
-    /// Speaks TLS over `connection` with `host`.
+    /// Returns what is needed to speak TLS with `host`.
     ///
     /// # Errors
-    /// What is wrong with our files, their certificate, or the handshake.
-    pub(super) async fn connect(
-        &self,
-        connection: Connection,
-        host: &str,
-        place: &Place,
-    ) -> Result<Stream, String> {
+    /// What is wrong with our files.
+    pub(super) async fn client(&self, host: &str, place: &Place) -> Result<Client, String> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
             None => server_name(if host.is_empty() { "localhost" } else { host })
                 .map_err(|_| format!("{host} is no name for TLS: set _TLS_SERVER_NAME"))?,
         };
-        let config = self.config(place).await?;
-        config.identity.begin();
-        let connector = TlsConnector::from(config.client);
-        let stream = connector.connect(name, connection).await.map_err(|error| failed_handshake(&error))?;
-        Ok(Stream::Tls(Box::new(TlsStream::new(stream, config.identity.suspicion()))))
+        Ok(Client { name, config: self.config(place).await? })
     }
 
     /// The configuration of the files as they are now. Where they lie on a file system that does not answer, only
@@ -104,6 +101,20 @@ impl Tls {
         }
         let silence = format!("the file system did not answer for {}", material.files.shown());
         place.run(silence, move || material.config()).await?
+    }
+}
+
+impl Client {
+    /// Speaks TLS over `connection`.
+    ///
+    /// # Errors
+    /// What is wrong with the server's certificate or the handshake.
+    pub(super) async fn greet(self, connection: Connection) -> Result<Stream, String> {
+        let Config { client, identity } = self.config;
+        identity.begin();
+        let connected = TlsConnector::from(client).connect(self.name, connection).await;
+        let stream = connected.map_err(|error| failed_handshake(&error))?;
+        Ok(Stream::Tls(Box::new(TlsStream::new(stream, identity.suspicion()))))
     }
 }
 
