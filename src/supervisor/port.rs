@@ -4,7 +4,8 @@ use std::io::{self, ErrorKind};
 use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener};
 
 use nix::errno::Errno;
-use nix::sys::socket::{Backlog, listen, setsockopt, sockopt};
+use nix::sys::socket::Backlog;
+use socket2::{Domain, Socket, Type};
 
 use super::SupervisorError;
 
@@ -23,18 +24,28 @@ pub(super) fn bind(configured: Option<SocketAddr>) -> Result<TcpListener, Superv
         error.kind() == ErrorKind::AddrNotAvailable
             || error.raw_os_error() == Some(Errno::EAFNOSUPPORT as i32)
     };
-    let bound = match TcpListener::bind(address) {
+    let bound = match listen(address) {
         Err(error) if configured.is_none() && has_no_ipv6(&error) => {
-            TcpListener::bind((Ipv4Addr::UNSPECIFIED, PORT))
+            listen((Ipv4Addr::UNSPECIFIED, PORT).into())
         }
         bound => bound,
     };
-    let bound = bound.map_err(|error| SupervisorError::Listen(address, error))?;
-    setsockopt(&bound, sockopt::SndBuf, &SOCKET_BUFFER)?;
-    setsockopt(&bound, sockopt::RcvBuf, &SOCKET_BUFFER)?;
+    bound.map_err(|error| SupervisorError::Listen(address, error))
+}
+
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    if address.is_ipv6() {
+        // The node's administrator may have set net.ipv6.bindv6only; the kubelet may ask over IPv4 all the same.
+        socket.set_only_v6(false)?;
+    }
+    socket.set_reuse_address(true)?;
+    socket.set_send_buffer_size(SOCKET_BUFFER)?;
+    socket.set_recv_buffer_size(SOCKET_BUFFER)?;
     // Accepted connections inherit it. Otherwise the end of a long answer waits 40 ms for a delayed acknowledgement.
-    setsockopt(&bound, sockopt::TcpNoDelay, &true)?;
-    // std asks for a backlog of 128; a burst must not make the kubelet wait for a repeated SYN.
-    listen(&bound, Backlog::MAXCONN)?;
-    Ok(bound)
+    socket.set_tcp_nodelay(true)?;
+    socket.bind(&address.into())?;
+    // As long as the kernel allows: a burst must not make the kubelet wait for a repeated SYN.
+    socket.listen(Backlog::MAXCONN.into())?;
+    Ok(socket.into())
 }

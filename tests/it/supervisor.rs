@@ -1,14 +1,18 @@
 //! Two processes: no caller is refused, whatever becomes of the worker.
 
+use std::fs::File;
+use std::net::{Ipv4Addr, TcpListener};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sched::{CloneFlags, setns};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::app::{App, response};
-use crate::sidecar::{Sidecar, eventually, raw};
+use crate::sidecar::{BINARY, Sidecar, eventually, raw};
 
 /// Of the five deaths within a minute that would end the container.
 const KILLS_PER_LIFE: usize = 4;
@@ -222,4 +226,24 @@ fn a_worker_goes_with_its_supervisor() {
         let stat = std::fs::read_to_string(format!("/proc/{worker}/stat")).unwrap_or_default();
         stat.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z')).then_some(())
     });
+}
+
+#[test]
+fn every_ipv6_address_is_every_ipv4_address_too_whatever_the_node_says() {
+    const SCRIPT: &str = "echo 1 > /proc/sys/net/ipv6/bindv6only && exec \"$0\"";
+    for listen in ["[::]:9809", ""] {
+        let mut command = Command::new("unshare");
+        command.args(["--net", "sh", "-c", SCRIPT, BINARY]).env_clear().env("LIVENESS_A", "tcp://:1");
+        command.env("PATH", std::env::var_os("PATH").unwrap()).stdout(Stdio::piped()).stderr(Stdio::piped());
+        command.envs((!listen.is_empty()).then_some(("HEALTH_PROXY_LISTEN", listen)));
+        let sidecar = Sidecar::spawn(&mut command);
+        assert_eq!(sidecar.address, "[::]:9809".parse().unwrap());
+        let network = File::open(format!("/proc/{}/ns/net", sidecar.id())).unwrap();
+        // No interface is up there, but a port that is taken can be told from one that is free.
+        let free = std::thread::spawn(|| {
+            setns(network, CloneFlags::CLONE_NEWNET).expect("root may enter a network");
+            [9809, 9810].map(|port| TcpListener::bind((Ipv4Addr::UNSPECIFIED, port)).is_ok())
+        });
+        assert_eq!(free.join().unwrap(), [false, true]);
+    }
 }
