@@ -200,6 +200,10 @@ fn wrong_values_are_named() {
         "LIVENESS_WEB_PERIOD_SECONDS=\"5s\": accepted: seconds from 0.01 to 31536000, such as 10 or 0.5",
     );
     assert_error(
+        &option("LIVENESS_WEB_TIMEOUT_SECONDS", "0.001"),
+        "LIVENESS_WEB_TIMEOUT_SECONDS=\"0.001\": accepted: seconds from 0.01 to 31536000, such as 10 or 0.5",
+    );
+    assert_error(
         &option("LIVENESS_WEB_FAILURE_THRESHOLD", "0"),
         "LIVENESS_WEB_FAILURE_THRESHOLD=\"0\": accepted: a whole number of at least 1",
     );

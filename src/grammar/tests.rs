@@ -42,7 +42,7 @@ fn timing(probe: Probe) -> impl Strategy<Value = Timing> {
     let seconds = |least: u64| (least..3_000_000_000).prop_map(std::time::Duration::from_millis);
     let success = if probe == Probe::Readiness { 1..=u32::MAX } else { 1..=1 };
     let unhealthy = prop::option::of(seconds(10));
-    (seconds(0), seconds(10), unhealthy, seconds(1), success, 1..=u32::MAX).prop_map(
+    (seconds(0), seconds(10), unhealthy, seconds(10), success, 1..=u32::MAX).prop_map(
         |(initial_delay, period, unhealthy_period, timeout, success, failure)| {
             let thresholds = Thresholds { success, failure };
             Timing { initial_delay, period, unhealthy_period, timeout, thresholds }

@@ -8,8 +8,7 @@ use crate::probe::Probe;
 use crate::tracker::Thresholds;
 
 /// The least period and timeout, in seconds.
-const LEAST_PERIOD: f64 = 0.01;
-const LEAST_TIMEOUT: f64 = 0.001;
+const LEAST: f64 = 0.01;
 
 /// When a check runs and how often it has to agree with itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -61,10 +60,9 @@ impl Timing {
         let mut seconds = |name, least| given.take(name, values::seconds(least));
         Self {
             initial_delay: seconds(options::INITIAL_DELAY_SECONDS, 0.0).unwrap_or(defaults.initial_delay),
-            period: seconds(options::PERIOD_SECONDS, LEAST_PERIOD).unwrap_or(defaults.period),
-            unhealthy_period: seconds(options::UNHEALTHY_PERIOD_SECONDS, LEAST_PERIOD)
-                .or(defaults.unhealthy_period),
-            timeout: seconds(options::TIMEOUT_SECONDS, LEAST_TIMEOUT).unwrap_or(defaults.timeout),
+            period: seconds(options::PERIOD_SECONDS, LEAST).unwrap_or(defaults.period),
+            unhealthy_period: seconds(options::UNHEALTHY_PERIOD_SECONDS, LEAST).or(defaults.unhealthy_period),
+            timeout: seconds(options::TIMEOUT_SECONDS, LEAST).unwrap_or(defaults.timeout),
             thresholds: Thresholds {
                 success: success.unwrap_or(defaults.thresholds.success),
                 failure: failure.unwrap_or(defaults.thresholds.failure),

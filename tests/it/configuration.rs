@@ -21,7 +21,7 @@ fn every_error_comes_at_once_one_a_line_with_status_2() {
     let expected = [
         "HEALTH_PROXY_LISTEN=\"9809\": accepted: ADDRESS:PORT, such as [::]:9809 or 0.0.0.0:9809",
         "LIVENESS_WEB_PERIOD=\"5\": neither an option of LIVENESS_WEB nor a target",
-        "LIVENESS_WEB_TIMEOUT_SECONDS=\"0\": accepted: seconds from 0.001 to 31536000, such as 10 or 0.5",
+        "LIVENESS_WEB_TIMEOUT_SECONDS=\"0\": accepted: seconds from 0.01 to 31536000, such as 10 or 0.5",
         "READINESS_DB=\"tcp//:5432\": not a target; accepted: ",
     ];
     assert_eq!((code, errors.lines().count()), (Some(2), 4), "{errors}");
