@@ -10,7 +10,6 @@ use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::response;
 
 use super::message::Answer;
-use crate::grammar::url::percent_decoded;
 use crate::targets::dial::{Limited, Stream};
 use crate::targets::reason::io_reason;
 
@@ -98,8 +97,26 @@ fn refused_by(head: &response::Parts) -> Option<Refusal> {
 fn status_in(headers: &HeaderMap) -> Option<Refusal> {
     let code = headers.get("grpc-status")?;
     let code = code.to_str().ok().and_then(|code| code.parse().ok()).unwrap_or(Refusal::UNKNOWN);
-    let message = headers.get("grpc-message").and_then(|message| percent_decoded(message.to_str().ok()?));
-    Some(Refusal { code, message: String::from_utf8_lossy(&message.unwrap_or_default()).into_owned() })
+    let message = headers.get("grpc-message").map(|message| unescaped(message.as_bytes()));
+    Some(Refusal { code, message: message.unwrap_or_default() })
+}
+
+/// A message without its %-escapes; what is broken stays as it is, since a message is not to be lost (the
+/// specification's words on `Percent-Decoded`).
+fn unescaped(message: &[u8]) -> String {
+    let mut bytes = Vec::with_capacity(message.len());
+    let mut rest = message;
+    while let Some((&byte, tail)) = rest.split_first() {
+        let digits = tail.split_at_checked(2).filter(|_| byte == b'%');
+        let escaped = digits.and_then(|(digits, tail)| {
+            let digit = |at: usize| char::from(digits[at]).to_digit(16);
+            Some((u8::try_from(digit(0)? * 16 + digit(1)?).ok()?, tail))
+        });
+        let (byte, tail) = escaped.unwrap_or((byte, tail));
+        bytes.push(byte);
+        rest = tail;
+    }
+    String::from_utf8_lossy(&bytes).into_owned()
 }
 
 fn reason(error: &h2::Error) -> String {
@@ -113,5 +130,25 @@ fn reason(error: &h2::Error) -> String {
         }
         (None, Some(reason)) => format!("the server ended the connection ({})", reason.description()),
         (None, None) => error.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unescaped;
+
+    #[test]
+    fn a_message_is_never_lost() {
+        for (message, expected) in [
+            ("not%20you", "not you"),
+            ("100%", "100%"),
+            ("100% %4", "100% %4"),
+            ("%zz%41%+1", "%zzA%+1"),
+            ("%C3%A9", "\u{e9}"),
+            ("%ff", "\u{fffd}"),
+        ] {
+            assert_eq!(unescaped(message.as_bytes()), expected, "{message}");
+        }
+        assert_eq!(unescaped(b"caf\xc3\xa9 \xff"), "caf\u{e9} \u{fffd}");
     }
 }
