@@ -2,14 +2,14 @@
 
 use std::time::Duration;
 
-use regex_lite::Regex;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
 use super::dial::Dial;
+use super::pattern::Pattern;
 use super::place::Inside;
 use super::reason::io_reason;
-use super::{Attempt, LocalPort, Stage, pattern};
+use super::{Attempt, LocalPort, Stage};
 use crate::blocking::Place;
 use crate::grammar::path::Path;
 use crate::grammar::remote::Remote;
@@ -41,15 +41,17 @@ impl Dialogue {
     }
 }
 
+impl Dialogue {
+    async fn hold(&self, stage: &Stage) -> Result<(), String> {
+        let stream = self.dial.open().await?;
+        stage.connected();
+        self.script.play(stream, self.dial.place()).await
+    }
+}
+
 impl Attempt for Dialogue {
     async fn attempt(&self, stage: &Stage) -> Outcome {
-        match self.dial.open().await {
-            Ok(stream) => {
-                stage.connected();
-                self.script.play(stream).await
-            }
-            Err(reason) => Outcome::failure(reason),
-        }
+        self.hold(stage).await.map_or_else(Outcome::failure, |()| Outcome::Success)
     }
 
     fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
@@ -77,7 +79,7 @@ impl Attempt for Dialogue {
 #[derive(Debug)]
 struct Script {
     send: Vec<u8>,
-    expect: Option<Regex>,
+    expect: Option<Pattern>,
 }
 
 impl Script {
@@ -85,29 +87,30 @@ impl Script {
     fn parse(given: &mut Given) -> Self {
         Self {
             send: given.take(options::SEND, unescaped).unwrap_or_default(),
-            expect: given.take(options::EXPECT, pattern::read),
+            expect: given.take(options::EXPECT, Pattern::read),
         }
     }
 
     /// Sends and waits as configured; with nothing configured an open connection is enough.
-    async fn play(&self, mut stream: impl AsyncRead + AsyncWrite + Unpin) -> Outcome {
-        if let Err(error) = stream.write_all(&self.send).await {
-            return Outcome::failure(format!("sending failed: {}", io_reason(&error)));
-        }
-        let Some(expect) = &self.expect else { return Outcome::Success };
+    async fn play(
+        &self,
+        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        place: &Place,
+    ) -> Result<(), String> {
+        let sent = stream.write_all(&self.send).await;
+        sent.map_err(|error| format!("sending failed: {}", io_reason(&error)))?;
+        let Some(expect) = &self.expect else { return Ok(()) };
         let mut answer = Vec::new();
-        while !expect.is_match(&String::from_utf8_lossy(&answer)) {
+        while !expect.is_match(&answer, place).await? {
             let room = ANSWER_LIMIT - answer.len();
-            match (&mut stream).take(room as u64).read_buf(&mut answer).await {
-                Ok(0) => return Outcome::failure(mismatch(&answer)),
-                // A peer that sends byte by byte must not have the whole answer searched for each of them.
-                Ok(_) => sleep(PAUSE_PER_BYTE * u32::try_from(answer.len()).unwrap_or(u32::MAX)).await,
-                Err(error) => {
-                    return Outcome::failure(format!("reading failed: {}", io_reason(&error)));
-                }
+            let read = (&mut stream).take(room as u64).read_buf(&mut answer).await;
+            if read.map_err(|error| format!("reading failed: {}", io_reason(&error)))? == 0 {
+                return Err(mismatch(&answer));
             }
+            // A peer that sends byte by byte must not have the whole answer searched for each of them.
+            sleep(PAUSE_PER_BYTE * u32::try_from(answer.len()).unwrap_or(u32::MAX)).await;
         }
-        Outcome::Success
+        Ok(())
     }
 }
 
@@ -150,7 +153,7 @@ mod tests {
     use super::*;
 
     fn script(send: &str, expect: &str) -> Script {
-        Script { send: unescaped(send).unwrap(), expect: Some(Regex::new(expect).unwrap()) }
+        Script { send: unescaped(send).unwrap(), expect: Some(Pattern::read(expect).unwrap()) }
     }
 
     #[test]
@@ -162,31 +165,30 @@ mod tests {
         }
     }
 
+    /// What comes of a dialogue with a peer that says `pieces`.
+    async fn played(send: &str, expect: &str, pieces: &[&[u8]]) -> Result<(), String> {
+        script(send, expect).play(peer(pieces), &Place::default()).await
+    }
+
     #[tokio::test]
     async fn an_answer_may_come_in_pieces() {
-        let stream = tokio_test_stream(&[b"+PO", b"NG\r\n"]);
-        assert_eq!(script(r"PING\r\n", r"\+PONG").play(stream).await, Outcome::Success);
+        assert_eq!(played(r"PING\r\n", r"\+PONG", &[b"+PO", b"NG\r\n"]).await, Ok(()));
     }
 
     #[tokio::test]
     async fn an_answer_that_never_matches_is_not_repeated() {
-        let stream = tokio_test_stream(&[b"secret"]);
-        let outcome = script("", "PONG").play(stream).await;
-        assert_eq!(
-            outcome,
-            Outcome::failure("the peer closed the connection, its answer of 6 bytes does not match")
-        );
+        let reason = played("", "PONG", &[b"secret"]).await.unwrap_err();
+        assert_eq!(reason, "the peer closed the connection, its answer of 6 bytes does not match");
     }
 
     #[tokio::test]
     async fn an_endless_answer_is_cut() {
-        let flood = vec![b'x'; 64 * 1024];
-        let outcome = script("", "y").play(tokio_test_stream(&[&flood])).await;
-        assert_eq!(outcome, Outcome::failure("the first 10240 bytes of the answer do not match"));
+        let reason = played("", "y", &[&vec![b'x'; 64 * 1024]]).await.unwrap_err();
+        assert_eq!(reason, "the first 10240 bytes of the answer do not match");
     }
 
     /// A peer that says `pieces` one by one, whatever it hears, and closes.
-    fn tokio_test_stream(pieces: &[&[u8]]) -> tokio::io::DuplexStream {
+    fn peer(pieces: &[&[u8]]) -> tokio::io::DuplexStream {
         let (near, mut far) = tokio::io::duplex(1024);
         let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();
         tokio::spawn(async move {

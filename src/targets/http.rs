@@ -8,17 +8,16 @@ mod status;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use hyper::Method;
-use regex_lite::Regex;
-
 use super::dial::{Dial, Tls};
+use super::pattern::Pattern;
 use super::place::Inside;
-use super::{Attempt, LocalPort, Stage, pattern};
+use super::{Attempt, LocalPort, Stage};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::{Scheme, Url};
 use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
+use hyper::Method;
 
 use exchange::{Answer, Limits, exchange};
 use headers::Lines;
@@ -41,7 +40,7 @@ pub struct Http {
     method: Method,
     headers: Lines,
     status: StatusRanges,
-    body: Option<Box<Regex>>,
+    body: Option<Box<Pattern>>,
 }
 
 impl Http {
@@ -54,7 +53,7 @@ impl Http {
         let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
         let mut headers = given.take(options::HTTP_HEADERS, headers::parse).unwrap_or_default();
         let status = given.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
-        let body = given.take(options::BODY_MATCHES, pattern::read).map(Box::new);
+        let body = given.take(options::BODY_MATCHES, Pattern::read).map(Box::new);
         let dial = Dial::new(remote, tls, given);
         if let Some(user) = &remote.user {
             headers::add_basic_auth(&mut headers, &user.0)?;
@@ -73,7 +72,7 @@ impl Http {
                     method = redirected_method(method, answer.status);
                     moved = Some(next);
                 }
-                _ => return Ok(self.judge(&answer)),
+                _ => return self.judge(&answer).await,
             }
         }
         Err(format!("stopped after {MAX_REDIRECTS} redirects"))
@@ -114,22 +113,22 @@ impl Http {
         parts.concat()
     }
 
-    fn judge(&self, answer: &Answer) -> Outcome {
+    async fn judge(&self, answer: &Answer) -> Result<Outcome, String> {
         let status = answer.status;
         if !self.status.accepts(status) {
-            return Outcome::failure(format!("HTTP probe failed with statuscode: {status}"));
+            return Err(format!("HTTP probe failed with statuscode: {status}"));
         }
-        let body = || String::from_utf8_lossy(&answer.body);
         if let Some(expected) = &self.body
-            && !expected.is_match(&body())
+            && !expected.is_match(&answer.body, self.dial.place()).await?
         {
-            return Outcome::failure(format!("the body does not match {:?}", expected.as_str()));
+            return Err(format!("the body does not match {:?}", expected.as_str()));
         }
         if (300..400).contains(&status) {
             let shown = String::from_utf8_lossy(&answer.body[..answer.body.len().min(WARNING_BODY)]);
-            return Outcome::Warning(format!("Probe terminated redirects, Response body: {shown}").into());
+            let warning = format!("Probe terminated redirects, Response body: {shown}");
+            return Ok(Outcome::Warning(warning.into()));
         }
-        Outcome::Success
+        Ok(Outcome::Success)
     }
 }
 

@@ -4,6 +4,7 @@
 
 mod app;
 mod attempt;
+mod blocking;
 mod callers;
 mod certificates;
 mod classics;
