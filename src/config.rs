@@ -4,9 +4,11 @@ mod settings;
 
 use std::ffi::OsString;
 use std::sync::Arc;
+use std::time::Duration;
 
 use crate::check::Check;
 use crate::grammar::{Env, GrammarError, Problem, Reading, Spec};
+use crate::probe::Probe;
 use crate::targets::Target;
 
 pub use settings::{LogFormat, Settings};
@@ -33,7 +35,11 @@ impl Config {
         let settings = Settings::read(&env, &mut problems);
         let reading = Reading::of(&env);
         problems.extend(reading.problems);
-        let checks: Vec<_> = reading.specs.iter().filter_map(|spec| check(spec, &mut problems)).collect();
+        let checks: Vec<_> = reading
+            .specs
+            .iter()
+            .filter_map(|spec| check(spec, settings.liveness_hold, &mut problems))
+            .collect();
         for broken in &reading.broken {
             // What its options are like is still to be said.
             let _ = target(broken, &mut problems);
@@ -50,11 +56,12 @@ impl Config {
 }
 
 /// Makes of a check's data what runs.
-fn check(spec: &Spec, problems: &mut Vec<Problem>) -> Option<(Arc<Check>, Target)> {
+fn check(spec: &Spec, hold: Option<Duration>, problems: &mut Vec<Problem>) -> Option<(Arc<Check>, Target)> {
     let target = target(spec, problems)?;
     let (probe, name, shown) = (spec.probe, spec.name(), spec.target.shown());
     let (container, timing, required) = (spec.container.clone(), spec.timing, spec.required);
-    Some((Arc::new(Check { probe, name, target: shown, container, timing, required }), target))
+    let hold = hold.filter(|_| probe == Probe::Liveness).unwrap_or_default();
+    Some((Arc::new(Check { probe, name, target: shown, container, timing, required, hold }), target))
 }
 
 fn target(spec: &Spec, problems: &mut Vec<Problem>) -> Option<Target> {

@@ -12,8 +12,8 @@ use std::sync::Arc;
 
 use prometheus::{HistogramOpts, IntCounterVec, Opts, Registry, TextEncoder};
 
-use crate::board::Board;
 use crate::handover::Restarts;
+use crate::pod::Pod;
 
 use process::Process;
 pub use scrape::Scrape;
@@ -72,12 +72,12 @@ impl Metrics {
         self.worker_restarts.with_label_values(&["hang"]).inc_by(restarts.hangs);
     }
 
-    /// Everything in Prometheus' text format 0.0.4, what checks publish on `board` last.
+    /// Everything in Prometheus' text format 0.0.4, what the checks of `pod` published last.
     ///
     /// # Errors
     /// A metric is wrongly described, which is our fault.
-    pub fn scrape(&self, board: &Arc<Board>) -> prometheus::Result<Scrape> {
+    pub fn scrape(&self, pod: &Arc<Pod>) -> prometheus::Result<Scrape> {
         let text = TextEncoder::new().encode_to_string(&self.registry.gather())?;
-        Ok(Scrape::new(&text, &self.process, Arc::clone(board)))
+        Ok(Scrape::new(&text, &self.process, Arc::clone(pod)))
     }
 }

@@ -21,6 +21,14 @@ impl Schedule {
         self.due
     }
 
+    /// Goes on with the grid of an earlier worker: the next tick that has not passed.
+    #[must_use]
+    pub fn resumed(self, now: Instant, period: Duration) -> Self {
+        let missed = ticks(self.due, now, period);
+        let due = self.due + period * missed;
+        Self { due: if due < now { due + period } else { due } }
+    }
+
     /// Moves on after a run that began and ended at the given times.
     ///
     /// One tick that fell into the run is kept, so that the next run begins at once; further ones, and those
@@ -77,6 +85,18 @@ mod tests {
     #[test]
     fn a_run_that_ends_on_a_tick_is_followed_by_that_tick() {
         assert_eq!(dues(1000, &[(0, 1000), (1000, 1500)]), [1000, 2000]);
+    }
+
+    #[test]
+    fn a_new_worker_keeps_the_grid_of_the_one_before() {
+        let zero = Instant::now();
+        let at = |millis| zero + Duration::from_millis(millis);
+        for (due, now, expected) in
+            [(5000, 1000, 5000), (5000, 5000, 5000), (5000, 5001, 6000), (5000, 7999, 8000)]
+        {
+            let resumed = Schedule::starting(at(due)).resumed(at(now), Duration::from_secs(1));
+            assert_eq!(resumed.due(), at(expected), "{due} at {now}");
+        }
     }
 
     #[test]

@@ -6,13 +6,12 @@
 mod answer;
 pub mod document;
 mod large;
-mod quick;
+mod limiter;
+mod question;
 mod routes;
-mod seats;
 
-use std::io::{self, Cursor};
+use std::io;
 use std::net::SocketAddr;
-use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -20,27 +19,27 @@ use axum::Router;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
-use tokio::io::{AsyncReadExt, join};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::time::{sleep, timeout};
 use tower::ServiceExt;
 
-use crate::board::Board;
 use crate::metrics::Metrics;
+use crate::pod::Pod;
 use crate::targets::dial::BoxStream;
-use quick::{Quick, Unanswered};
-use seats::{Seat, Seats};
+use limiter::{Activity, Answering, ConnectionLimiter};
 
 /// What the answers are made of.
 #[derive(Debug)]
-pub struct Site {
+pub struct AppState {
     /// The states.
-    pub board: Arc<Board>,
+    pub pod: Arc<Pod>,
     /// The series.
     pub metrics: Metrics,
     /// Whether reasons are told.
     pub details: bool,
+    /// What the kubelet's question for the startup has to carry, if that is configured; a secret.
+    pub startup_key: Option<Box<str>>,
 }
 
 /// A client that has not sent a whole request head by then is let go, in the middle or between two.
@@ -60,11 +59,10 @@ const LAST_REQUESTS: Duration = Duration::from_secs(1);
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Answers on `listener` until `shutdown`, then lets the requests in flight finish.
-pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: impl Future<Output = ()>) {
-    let quick = Arc::new(Quick::new(Arc::clone(&site)));
-    let router = routes::router(site);
+pub async fn serve(listener: TcpListener, state: Arc<AppState>, shutdown: impl Future<Output = ()>) {
+    let router = routes::router(state);
     let (closing, _) = watch::channel(false);
-    let mut seats = Seats::new();
+    let mut connections = ConnectionLimiter::new();
     tokio::pin!(shutdown);
     loop {
         tokio::select! {
@@ -72,76 +70,62 @@ pub async fn serve(listener: TcpListener, site: Arc<Site>, shutdown: impl Future
             () = &mut shutdown => break,
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
-                    let closing = closing.subscribe();
-                    seats.take(|seat| connection(stream, peer, Arc::clone(&quick), router.clone(), seat, closing)).await;
+                    let (router, closing) = (router.clone(), closing.subscribe());
+                    connections.start(|activity| connection(stream, peer, router, activity, closing)).await;
                 }
-                Err(error) => pause(&error, &mut seats).await,
+                Err(error) => pause(&error, &mut connections).await,
             },
         }
     }
     drop(listener);
     closing.send_replace(true);
-    let _ = timeout(LAST_REQUESTS, seats.all_left()).await;
+    let _ = timeout(LAST_REQUESTS, connections.all_ended()).await;
 }
 
 /// An accept error says nothing of the next one, but without descriptors it would come at once, for ever.
-async fn pause(error: &io::Error, seats: &mut Seats) {
+async fn pause(error: &io::Error, connections: &mut ConnectionLimiter) {
     tracing::debug!(%error, "accept failed");
     if error.kind() != io::ErrorKind::ConnectionAborted {
-        seats.free_oldest();
+        connections.end_one();
         sleep(ACCEPT_PAUSE).await;
     }
 }
 
 async fn connection(
-    mut stream: TcpStream,
+    stream: TcpStream,
     peer: SocketAddr,
-    quick: Arc<Quick>,
     router: Router,
-    seat: Arc<Seat>,
+    activity: Arc<Activity>,
     mut closing: watch::Receiver<bool>,
 ) {
-    let end = async { drop(timeout(LIFETIME, closing.wait_for(|closing| *closing)).await) };
-    tokio::pin!(end);
-    let result = match quick.answer(&mut stream, &seat, end.as_mut()).await {
-        Ok(Some(begun)) => Box::pin(router_connection(stream, begun, peer, router, seat, end)).await,
-        Ok(None) => Ok(()),
-        Err(error) => Err(error.into()),
-    };
-    if let Err(error) = result {
-        tracing::trace!(%error, %peer, "connection failed");
-    }
-}
-
-/// Goes on with a connection from which `begun` has been read.
-async fn router_connection(
-    stream: TcpStream,
-    begun: Unanswered,
-    peer: SocketAddr,
-    router: Router,
-    seat: Arc<Seat>,
-    end: Pin<&mut impl Future<Output = ()>>,
-) -> Result<(), Box<dyn std::error::Error + Send + Sync>> {
+    let own = Arc::clone(&activity);
     let answer = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
-        seat.touch();
+        let answering = Answering::begin(&activity);
         request.extensions_mut().insert(routes::Peer(peer.ip()));
-        router.clone().oneshot(request)
+        let answer = router.clone().oneshot(request);
+        async move { answer.await.map(|response| response.map(|body| answering.with(body))) }
     });
-    let (rest, write) = stream.into_split();
     // Behind the type that the demo uses too, or hyper would be in the binary twice.
-    let stream: BoxStream = Box::new(join(Cursor::new(begun).chain(rest), write));
+    let stream: BoxStream = Box::new(stream);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
         .max_buf_size(HEAD_LIMIT)
         .serve_connection(TokioIo::new(stream), answer);
+    let end = async { drop(timeout(LIFETIME, closing.wait_for(|closing| *closing)).await) };
     tokio::pin!(connection);
-    tokio::select! {
-        result = &mut connection => result?,
+    let result = tokio::select! {
+        result = &mut connection => result,
         () = end => {
+            // One on which nothing is asked is closed at once.
+            if !own.is_answering() {
+                return;
+            }
             connection.as_mut().graceful_shutdown();
-            timeout(HEADER_TIMEOUT, connection).await.unwrap_or(Ok(()))?;
+            timeout(HEADER_TIMEOUT, connection).await.unwrap_or(Ok(()))
         }
+    };
+    if let Err(error) = result {
+        tracing::trace!(%error, %peer, "connection failed");
     }
-    Ok(())
 }

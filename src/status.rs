@@ -8,14 +8,19 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use crate::check::Check;
-use crate::incarnation::Incarnation;
+use crate::life::Incarnation;
 use crate::outcome::{Kind, Outcome};
 use crate::tracker::{Change, Tracker};
+use crate::unix_time::UnixTime;
+use crate::witness::Witness;
 
 pub use history::{HISTORY, History, PastRun};
 
 /// Upper bounds of the buckets of `health_proxy_check_duration_seconds`, in seconds.
 pub const BUCKETS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];
+
+/// A check is never stale sooner after its last result was due: a busy machine is no stuck sidecar.
+const MIN_STALENESS: Duration = Duration::from_secs(1);
 
 /// One attempt of a check.
 #[derive(Clone, Debug)]
@@ -60,7 +65,7 @@ impl Counts {
 /// The state of one check.
 #[derive(Clone, Debug)]
 pub struct Status {
-    /// The incarnation that the state is about.
+    /// The incarnation that the state is about, by its id.
     pub incarnation: u64,
     /// Thresholds and streak.
     pub tracker: Tracker,
@@ -70,12 +75,17 @@ pub struct Status {
     pub last: Option<Run>,
     /// The first success of this incarnation.
     pub first_success: Option<Instant>,
+    /// When the failure threshold was last reached after a success of this incarnation.
+    pub failed_after_success: Option<Instant>,
+    /// What showed, while the check was well, that its container is the one it was.
+    pub noted: Option<Witness>,
     /// When the next run is due, or was, where it has not ended yet; `None` while the check rests.
     pub due: Option<Instant>,
     /// The last failure, also of an earlier incarnation.
     pub last_failure: Option<Arc<Run>>,
-    /// The last success, also of an earlier incarnation.
-    pub last_success: Option<Instant>,
+    /// When a run last passed, also of an earlier incarnation, as the time since 1970: later changes of the wall clock
+    /// do not change it.
+    pub last_success: Option<Duration>,
     /// The last runs, also of earlier incarnations.
     pub history: History,
     /// What is counted.
@@ -89,11 +99,13 @@ impl Status {
     /// The state of a check that has never run.
     pub fn new(check: &Check, incarnation: Incarnation) -> Self {
         Self {
-            incarnation: incarnation.number,
+            incarnation: incarnation.id,
             tracker: check.tracker(),
             since: incarnation.began,
             last: None,
             first_success: None,
+            failed_after_success: None,
+            noted: None,
             due: None,
             last_failure: None,
             last_success: None,
@@ -123,12 +135,15 @@ impl Status {
         let change = self.tracker.record(passed);
         if change == Change::Flipped {
             self.since = now;
+            if !passed && self.first_success.is_some() {
+                self.failed_after_success = Some(now);
+            }
         }
         self.counts.record(&run, change, self.tracker.is_healthy());
         self.history.push(&run);
         if passed {
             self.first_success.get_or_insert(now);
-            self.last_success = Some(now);
+            self.last_success = Some(UnixTime::now().unix());
         } else {
             self.last_failure = Some(Arc::new(run.clone()));
         }
@@ -136,11 +151,13 @@ impl Status {
         change
     }
 
-    /// How long the check has been stale: a run should have finished and has not, two periods and a timeout
-    /// after its last result was due.
+    /// Returns for how long a result has been due, where the check is stale: two periods and a timeout, and at least a
+    /// second, have passed since its last result was due.
     pub fn stale_for(&self, check: &Check, now: Instant) -> Option<Duration> {
-        let expected = self.due? + check.timing.longest_period() + check.timing.timeout;
-        now.checked_duration_since(expected).filter(|late| !late.is_zero())
+        let overdue = now.checked_duration_since(self.due?)?;
+        // The result before was due a period earlier.
+        let patience = check.timing.longest_period() + check.timing.timeout;
+        (overdue > patience.max(MIN_STALENESS.saturating_sub(check.timing.period))).then_some(overdue)
     }
 
     /// Why the last run failed, if it did.

@@ -20,6 +20,7 @@ use crate::blocking::Place;
 pub use crate::grammar::url::LocalPort;
 use crate::grammar::{Given, Kind, TargetSpec};
 use crate::outcome::Outcome;
+use crate::witness::{Listeners, Sight, Witness, is_of_this_pod};
 
 use dialogue::Dialogue;
 use exec::Exec;
@@ -42,6 +43,17 @@ pub trait Attempt: Send + Sync {
     /// Where a socket listens that may be a witness of the target's container, if the target has such a place.
     fn local_port(&self) -> Option<LocalPort> {
         None
+    }
+
+    /// Looks for the witness of the target's container: its process, or who listens on its port.
+    fn sight(&self, listeners: &Listeners) -> Sight {
+        match (self.inside(), self.local_port()) {
+            (Some(inside), _) => {
+                inside.process().map_or(Sight::Missing, |process| Sight::There(Witness::Process(process)))
+            }
+            (None, Some(place)) if place.address.is_none_or(is_of_this_pod) => listeners.on(place.port),
+            (None, _) => Sight::Unwitnessed,
+        }
     }
 
     /// The container that the target looks or runs in, where that is not the sidecar.

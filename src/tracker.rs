@@ -69,6 +69,17 @@ impl Tracker {
         Self { thresholds, health: initial, decided: false, passing: false, streak: 0 }
     }
 
+    /// A check that goes on where an earlier worker was.
+    pub const fn resume(
+        thresholds: Thresholds,
+        health: Health,
+        decided: bool,
+        passing: bool,
+        streak: u32,
+    ) -> Self {
+        Self { thresholds, health, decided, passing, streak }
+    }
+
     /// Counts one result.
     pub fn record(&mut self, passed: bool) -> Change {
         self.streak = if self.passing == passed { self.streak.saturating_add(1) } else { 1 };

@@ -1,5 +1,6 @@
 //! The wall clock for what leaves the process; inside it, time is monotonic.
 
+use std::fmt;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
@@ -33,5 +34,39 @@ impl UnixTime {
     /// The same in seconds.
     pub fn of(&self, instant: Instant) -> f64 {
         self.since_1970(instant).as_secs_f64()
+    }
+}
+
+/// A time of the day in UTC, as people say it: `02:07:35 UTC`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TimeOfDay {
+    /// Whole seconds since midnight.
+    second: u64,
+}
+
+impl TimeOfDay {
+    /// The time of the day at `unix`, the time since 1970.
+    pub const fn at(unix: Duration) -> Self {
+        Self { second: unix.as_secs() % (24 * 3600) }
+    }
+}
+
+impl fmt::Display for TimeOfDay {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (hour, minute, second) = (self.second / 3600, self.second / 60 % 60, self.second % 60);
+        write!(f, "{hour:02}:{minute:02}:{second:02} UTC")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_time_of_the_day_is_in_utc() {
+        for (unix, expected) in [(0, "00:00:00 UTC"), (7655, "02:07:35 UTC"), (1_700_006_399, "23:59:59 UTC")]
+        {
+            assert_eq!(TimeOfDay::at(Duration::from_secs(unix)).to_string(), expected);
+        }
     }
 }

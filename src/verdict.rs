@@ -1,70 +1,146 @@
-//! What the states of the checks mean for a probe: pure functions, no I/O, no clock of their own.
+//! Whether a probe passes, and why it does not: pure functions over what is known of its checks.
+//!
+//! The endpoints, the metrics and the page use them alike. No I/O, and no clock of its own.
+
+mod why;
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use crate::check::Check;
-use crate::outcome::one_line;
 use crate::probe::Probe;
 use crate::status::Status;
 use crate::tracker::Health;
+use crate::witness::Sight;
 
-/// When and for which life of the app a question is asked.
+pub use why::Why;
+
+/// What is known of the container that a check is about.
 #[derive(Clone, Copy, Debug)]
-pub struct Moment {
-    /// The present incarnation.
+pub struct Standing {
+    /// The id of its present incarnation.
     pub incarnation: u64,
+    /// Whether its startup checks have passed in it; so it is where there are none.
+    pub has_started: bool,
+    /// Whether its witnesses have been seen in it; so it is where there are none.
+    pub is_seen: bool,
+    /// Whether the kubelet asks for its startup and was not told of it yet.
+    pub is_start_awaited: bool,
+}
+
+/// What is known of one check when a question is asked.
+#[derive(Clone, Copy, Debug)]
+pub struct Facts<'a> {
+    /// What is configured.
+    pub check: &'a Check,
+    /// What its runs have shown.
+    pub status: &'a Status,
+    /// What is known of its container.
+    pub container: Standing,
+    /// What a look for its witness shows now, where somebody looked.
+    pub sight: Option<&'a Sight>,
     /// The present time.
     pub now: Instant,
 }
 
-/// Why `check` fails the probe that is asked, or `None` where it passes.
-///
-/// A status of an earlier incarnation counts as the initial one, so that a new incarnation holds at once,
-/// before any task has noticed it.
-pub fn failure(asked: Probe, check: &Check, status: &Status, moment: Moment) -> Option<String> {
-    let is_current = status.incarnation == moment.incarnation;
-    if asked == Probe::Startup && check.probe == Probe::Liveness {
-        let has_passed = is_current && status.first_success.is_some();
-        return (!has_passed).then(|| reason(status, is_current));
+impl Facts<'_> {
+    /// Returns whether the state is about the present incarnation. A status of an earlier one counts as the initial
+    /// one, so that a new incarnation holds at once, before any task has noticed it.
+    pub const fn is_current(&self) -> bool {
+        self.status.incarnation == self.container.incarnation
     }
-    if !is_current {
-        let is_healthy = check.probe.initial_health() == Health::Healthy;
-        return (!is_healthy).then(|| reason(status, is_current));
-    }
-    if asked == Probe::Readiness
-        && let Some(late) = status.stale_for(check, moment.now)
-    {
-        return Some(stale(late));
-    }
-    (!status.tracker.is_healthy()).then(|| reason(status, is_current))
-}
 
-/// Whether a startup check has used up its failures, so that the app is to be restarted.
-pub fn is_exhausted(check: &Check, status: &Status, moment: Moment) -> bool {
-    check.probe == Probe::Startup
-        && status.incarnation == moment.incarnation
-        && status.tracker.is_decided()
-        && !status.tracker.is_healthy()
-}
-
-/// The reason of a check that should have finished a run and has not.
-pub fn stale(late: Duration) -> String {
-    format!("stale for {}s", late.as_secs())
-}
-
-fn reason(status: &Status, is_current: bool) -> String {
-    if !is_current || status.last.is_none() {
-        return "no result yet".to_owned();
+    /// Returns the state after thresholds.
+    pub const fn health(&self) -> Health {
+        if self.is_current() { self.status.tracker.health() } else { self.check.probe.initial_health() }
     }
-    match status.failure_text() {
-        Some(text) => one_line(text),
-        None => format!(
-            "{} of {} successes",
-            status.tracker.streak().min(status.tracker.streak_threshold()),
-            status.tracker.streak_threshold()
-        ),
+
+    /// Returns how many runs of this incarnation failed in a row.
+    pub const fn consecutive_failures(&self) -> u32 {
+        let counts = self.is_current() && !self.status.tracker.is_passing();
+        if counts { self.status.tracker.streak() } else { 0 }
+    }
+
+    /// Returns how long the check has been stale.
+    pub fn stale_for(&self) -> Option<Duration> {
+        self.status.stale_for(self.check, self.now).filter(|_| self.is_current())
+    }
+
+    /// Returns whether the check is held back until its container has started.
+    pub fn waits_for_startup(&self) -> bool {
+        self.check.probe != Probe::Startup && !self.container.has_started
+    }
+
+    /// Returns whether a startup check has used up its failures, so that the container is to be restarted.
+    pub fn is_exhausted(&self) -> bool {
+        self.check.probe == Probe::Startup
+            && self.check.required
+            && self.is_current()
+            && self.status.tracker.is_decided()
+            && !self.status.tracker.is_healthy()
+    }
+
+    /// Returns why the check fails the probe that is asked, or `None` where it passes.
+    pub fn failure(&self, asked: Probe) -> Option<Why> {
+        match (asked, self.check.probe) {
+            (Probe::Startup, Probe::Startup) => self.unhealthy(),
+            // Without startup checks, others tell by their witnesses.
+            (Probe::Startup, _) => {
+                let is_there = self.container.is_seen || matches!(self.sight, Some(Sight::There(_)));
+                (!is_there).then_some(Why::NotThere)
+            }
+            (Probe::Liveness, _) => self.liveness_failure(),
+            (Probe::Readiness, _) => self.readiness_failure(),
+        }
+    }
+
+    fn liveness_failure(&self) -> Option<Why> {
+        if self.waits_for_startup() || self.container.is_start_awaited || !self.is_current() {
+            return None;
+        }
+        self.unhealthy().or_else(|| self.held())
+    }
+
+    fn readiness_failure(&self) -> Option<Why> {
+        if self.waits_for_startup() {
+            return Some(Why::WaitsForStartup);
+        }
+        if let Some(late) = self.stale_for() {
+            return Some(Why::Stale(late));
+        }
+        self.unhealthy().or_else(|| self.unvouched())
+    }
+
+    fn unhealthy(&self) -> Option<Why> {
+        (self.health() == Health::Unhealthy).then(|| Why::of(self.status, self.is_current()))
+    }
+
+    /// A liveness failure stands for some time, since the kubelet needs some to be sure.
+    fn held(&self) -> Option<Why> {
+        let failed = self.status.failed_after_success?;
+        let left = (failed + self.check.hold).checked_duration_since(self.now)?;
+        let reason = self.status.last_failure.as_ref().and_then(|run| run.outcome.text());
+        (!left.is_zero()).then(|| Why::Held { left, reason: reason.cloned() })
+    }
+
+    /// Nobody is vouched for who is not there.
+    fn unvouched(&self) -> Option<Why> {
+        match self.sight? {
+            sight if !sight.contradicts(self.status.noted.as_ref()) => None,
+            Sight::There(_) => Some(Why::Different),
+            Sight::Missing | Sight::Unwitnessed => Some(Why::Gone),
+        }
+    }
+
+    /// Returns what an answer says of this check.
+    pub fn finding(&self, asked: Probe) -> Finding {
+        match self.failure(asked) {
+            None if asked == Probe::Liveness && self.waits_for_startup() => Finding::Waits,
+            None => Finding::Ok,
+            Some(why) if self.check.required => Finding::Failed(why),
+            Some(why) => Finding::NotRequired(why),
+        }
     }
 }
 
@@ -73,12 +149,14 @@ fn reason(status: &Status, is_current: bool) -> String {
 pub enum Finding {
     /// It passes.
     Ok,
+    /// It passes, since it waits for startup.
+    Waits,
     /// The caller did not want to know.
     Excluded,
     /// It fails, and is configured not to matter.
-    NotRequired(String),
+    NotRequired(Why),
     /// It fails, and so does the probe.
-    Failed(String),
+    Failed(Why),
 }
 
 /// What an answer says as a whole.
@@ -91,7 +169,7 @@ pub struct Verdict {
 }
 
 impl Verdict {
-    /// Whether the probe passes.
+    /// Returns whether the probe passes.
     pub fn passes(&self) -> bool {
         !self.findings.iter().any(|(_, finding)| matches!(finding, Finding::Failed(_)))
     }
@@ -99,7 +177,7 @@ impl Verdict {
     /// The reasons of those that fail: `web: connection refused; db: no result yet`.
     pub fn reasons(&self) -> String {
         let failed = self.findings.iter().filter_map(|(name, finding)| match finding {
-            Finding::Failed(reason) => Some(format!("{name}: {reason}")),
+            Finding::Failed(why) => Some(format!("{name}: {why}")),
             _ => None,
         });
         failed.collect::<Vec<_>>().join("; ")

@@ -22,7 +22,7 @@ async fn worker_with(fault: &str) -> Result<(), AppError> {
     let check = (format!("READINESS_FAULT_{fault}").into(), "exec:true".into());
     let config = Config::read([check]).unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    run(config, listener, Past::empty().unwrap(), false, sleep(PATIENCE)).await
+    run(config, listener, Past::empty().unwrap(), sleep(PATIENCE)).await
 }
 
 #[test]

@@ -1,12 +1,17 @@
 //! Checks, gate, incarnations and verdicts together, on a paused clock with scripted targets.
 
+mod containers;
+mod evidence;
 mod rig;
+mod workers;
 
 use std::time::Duration;
 
 use tokio::time::advance;
 
 use crate::check::{Check, Timing};
+use crate::life::StartupPath;
+use crate::pod::Scope;
 use crate::probe::Probe;
 
 use rig::{Rig, Script, Step, check, thresholds, timed};
@@ -53,7 +58,7 @@ async fn a_run_without_a_result_fails_at_its_timeout() {
     let timing = Timing { thresholds: thresholds(1, 1), ..Timing::default() };
     let rig = Rig::start(&[(timed(Probe::Liveness, timing), &script)]);
     rig.at(999).await;
-    assert!(rig.board.passes(Probe::Liveness));
+    assert!(rig.passes()[0]);
     rig.at(1000).await;
     assert_eq!(rig.reasons(Probe::Liveness), "a: timed out after 1s");
 }
@@ -71,8 +76,8 @@ async fn time_in_which_the_sidecar_stands_still_is_not_held_against_the_app() {
         }
         // Whoever has not answered a timeout later never will.
         rig.at(9_900).await;
-        let runs = rig.board.entries()[0].status.borrow().history.iter().count();
-        assert_eq!((runs, rig.board.passes(Probe::Liveness)), (1, passes));
+        let runs = rig.pod.entries()[0].status.borrow().history.iter().count();
+        assert_eq!((runs, rig.passes()[0]), (1, passes));
     }
 }
 
@@ -84,7 +89,7 @@ async fn liveness_fails_exactly_at_the_third_failure_and_recovers_with_the_first
     let mut seen = Vec::new();
     for run in 0..7 {
         rig.at(run * 10_000).await;
-        seen.push(rig.board.passes(Probe::Liveness));
+        seen.push(rig.passes()[0]);
     }
     assert_eq!(seen, [true, true, true, true, true, false, true]);
 }
@@ -106,7 +111,7 @@ async fn a_success_threshold_says_how_far_it_has_come() {
     rig.at(10_000).await;
     assert_eq!(rig.reasons(Probe::Readiness), "a: 2 of 3 successes");
     rig.at(20_000).await;
-    assert!(rig.board.passes(Probe::Readiness));
+    assert!(rig.passes()[1]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -130,13 +135,13 @@ async fn startup_holds_the_others_back_and_then_rests() {
     ]);
     rig.at(19_000).await;
     assert_eq!(rig.passes(), [true, false, false]);
-    assert_eq!(rig.reasons(Probe::Readiness), "r: no result yet; startup: s: scripted");
+    assert_eq!(rig.reasons(Probe::Readiness), "r: waits for startup; startup: s: scripted");
     rig.at(35_000).await;
     assert_eq!(rig.passes(), [true, true, true]);
     assert_eq!(startup.began(rig.zero), [0, 10_000, 20_000]);
     assert_eq!(live.began(rig.zero), [20_000, 30_000]);
     assert_eq!(ready.began(rig.zero), [20_000, 30_000]);
-    assert_eq!(rig.board.started_at(), Some(rig.zero + Duration::from_secs(20)));
+    assert_eq!(rig.pod.started_at(0), Some(rig.zero + Duration::from_secs(20)));
 }
 
 #[tokio::test(start_paused = true)]
@@ -154,7 +159,7 @@ async fn a_startup_check_that_uses_up_its_failures_fails_liveness_and_goes_on() 
     let startup = Script::new(&[Step::Fail, Step::Fail, Step::Fail, Step::Pass]);
     let rig = Rig::start(&[(check(Probe::Startup, "s"), &startup)]);
     rig.at(19_000).await;
-    assert!(rig.board.passes(Probe::Liveness));
+    assert!(rig.passes()[0]);
     rig.at(20_000).await;
     assert_eq!(rig.reasons(Probe::Liveness), "startup: s: scripted");
     rig.at(30_000).await;
@@ -162,13 +167,10 @@ async fn a_startup_check_that_uses_up_its_failures_fails_liveness_and_goes_on() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn without_startup_checks_startup_passes_with_every_liveness_check() {
-    let (one, other) = (Script::new(&[Step::Pass, Step::Fail]), Script::new(&[Step::Fail, Step::Pass]));
-    let rig = Rig::start(&[(check(Probe::Liveness, "a"), &one), (check(Probe::Liveness, "b"), &other)]);
-    rig.at(0).await;
-    assert_eq!(rig.reasons(Probe::Startup), "b: scripted");
-    rig.at(10_000).await;
-    assert!(rig.board.passes(Probe::Startup), "a passed once, though it fails now");
+async fn without_startup_checks_and_witnesses_startup_passes_at_once() {
+    let script = Script::new(&[Step::Fail]);
+    let rig = Rig::start(&[(check(Probe::Liveness, "a"), &script)]);
+    assert_eq!(rig.passes(), [true, true, true]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -193,14 +195,7 @@ async fn the_kubelet_asking_again_begins_a_new_incarnation() {
     let live = Script::new(&[Step::Fail, Step::Fail, Step::Fail, Step::Pass]);
     let delayed = Timing { initial_delay: Duration::from_secs(5), ..Timing::default() };
     let rig = Rig::start(&[(check(Probe::Startup, "s"), &startup), (timed(Probe::Liveness, delayed), &live)]);
-    let ask = || {
-        rig.board.kubelet_asks_startup(None);
-        let passes = rig.board.passes(Probe::Startup);
-        if passes {
-            rig.board.kubelet_told_started(None);
-        }
-        passes
-    };
+    let ask = || rig.kubelet(Probe::Startup);
     rig.at(1).await;
     assert!(ask());
     rig.at(25_000).await;
@@ -208,7 +203,7 @@ async fn the_kubelet_asking_again_begins_a_new_incarnation() {
     assert!(!ask(), "a new incarnation has not started");
     assert_eq!(rig.passes(), [true, false, false], "all states are initial ones, at once");
     assert!(!ask(), "and asking on changes nothing");
-    assert_eq!(rig.board.incarnation().number, 2);
+    assert_eq!(rig.incarnation(), 2);
     rig.at(35_002).await;
     assert!(ask());
     assert_eq!(startup.began(rig.zero), [0, 25_001, 35_001]);
@@ -220,12 +215,14 @@ async fn each_path_of_startup_is_told_on_its_own() {
     let script = Script::new(&[Step::Pass]);
     let rig = Rig::start(&[(check(Probe::Startup, "a"), &script), (check(Probe::Startup, "b"), &script)]);
     rig.at(1).await;
-    rig.board.kubelet_told_started(Some("a"));
-    rig.board.kubelet_asks_startup(Some("b"));
-    rig.board.kubelet_asks_startup(None);
-    assert_eq!(rig.board.incarnation().number, 1);
-    rig.board.kubelet_asks_startup(Some("a"));
-    assert_eq!(rig.board.incarnation().number, 2);
+    let ask = |path| rig.pod.kubelet_asks(Scope::Pod, Some(path));
+    ask(StartupPath::Check(0));
+    rig.pod.kubelet_told(Scope::Pod, StartupPath::Check(0));
+    ask(StartupPath::Check(1));
+    ask(StartupPath::Whole);
+    assert_eq!(rig.incarnation(), 1);
+    ask(StartupPath::Check(0));
+    assert_eq!(rig.incarnation(), 2);
 }
 
 #[tokio::test(start_paused = true)]
@@ -234,10 +231,12 @@ async fn a_new_incarnation_ends_a_run_that_is_under_way() {
     let timing = Timing { timeout: Duration::from_secs(60), ..Timing::default() };
     let rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
     rig.at(5_000).await;
-    rig.board.kubelet_told_started(None);
-    rig.board.kubelet_asks_startup(None);
+    rig.pod.kubelet_told(Scope::Pod, StartupPath::Whole);
+    rig.pod.kubelet_asks(Scope::Pod, Some(StartupPath::Whole));
+    rig.pod.kubelet_told(Scope::Pod, StartupPath::Whole);
+    rig.pod.kubelet_asks(Scope::Pod, Some(StartupPath::Whole));
     rig.at(5_001).await;
-    assert!(rig.board.passes(Probe::Readiness));
+    assert!(rig.passes()[1]);
     assert_eq!(script.began(rig.zero).len(), 2);
 }
 
@@ -250,11 +249,14 @@ async fn a_check_that_stops_running_becomes_stale() {
     rig.tasks.shutdown().await;
     // The last results were due at 0, two periods and a timeout make 21 s.
     rig.at(20_999).await;
-    assert_eq!((rig.passes(), rig.board.stale().len()), ([true, true, true], 0));
+    assert_eq!((rig.passes(), rig.pod.stale().len()), ([true, true, true], 0));
     rig.at(33_000).await;
     assert_eq!(rig.passes(), [true, false, true], "readiness fails, liveness stands");
-    assert_eq!(rig.reasons(Probe::Readiness), "r: stale for 12s");
-    assert_eq!(rig.board.stale()[0], ("liveness/l".to_owned(), "stale for 12s".to_owned()));
+    assert_eq!(
+        rig.reasons(Probe::Readiness),
+        "r: no result for 23 s: the sidecar does not get to run its checks"
+    );
+    assert_eq!(rig.pod.stale()[0].0, "liveness/l");
 }
 
 #[tokio::test(start_paused = true)]
@@ -262,7 +264,7 @@ async fn a_resting_check_is_never_stale() {
     let script = Script::new(&[Step::Pass]);
     let rig = Rig::start(&[(check(Probe::Startup, "s"), &script)]);
     rig.at(3_600_000).await;
-    assert_eq!(rig.board.stale(), []);
+    assert_eq!(rig.pod.stale(), []);
 }
 
 #[tokio::test(start_paused = true)]
@@ -270,10 +272,15 @@ async fn draining_and_shutdown_turn_readiness_red_and_leave_liveness() {
     let script = Script::new(&[Step::Pass]);
     let rig = Rig::start(&[(check(Probe::Readiness, "r"), &script)]);
     rig.at(1).await;
-    rig.board.drain();
-    rig.board.shut_down();
+    rig.pod.drain();
+    rig.pod.shut_down();
     assert_eq!(rig.passes(), [true, false, true]);
-    assert_eq!(rig.reasons(Probe::Readiness), "drain: draining; shutdown: shutting down");
+    let reasons = rig.reasons(Probe::Readiness);
+    assert!(
+        reasons.starts_with("drain: draining since ")
+            && reasons.ends_with(" UTC; it ends with the pod; shutdown: shutting down"),
+        "{reasons}"
+    );
 }
 
 #[tokio::test(start_paused = true)]
@@ -281,9 +288,9 @@ async fn exclusions_reach_checks_and_built_in_reasons() {
     let script = Script::new(&[Step::Fail]);
     let rig = Rig::start(&[(check(Probe::Readiness, "r"), &script)]);
     rig.at(1).await;
-    rig.board.drain();
+    rig.pod.drain();
     let excluded = ["r", "drain", "nope"].map(str::to_owned);
-    let verdict = rig.board.verdict(Probe::Readiness, &excluded);
+    let verdict = rig.pod.verdict(Probe::Readiness, Scope::Pod, &excluded);
     assert!(verdict.passes());
     assert_eq!(verdict.unknown, ["nope"]);
 }

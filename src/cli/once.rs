@@ -6,9 +6,10 @@ use std::sync::Arc;
 use tokio::task::JoinSet;
 
 use super::{CliError, print, table};
-use crate::check::{Check, attempt};
+use crate::check::Check;
 use crate::config::Config;
 use crate::outcome::one_line;
+use crate::runner::attempt;
 use crate::status::Run;
 
 pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {

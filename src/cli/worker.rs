@@ -54,11 +54,10 @@ async fn work(config: Config, line: UnixDatagram, handover: Handover) -> Result<
     SigSet::all().thread_unblock().map_err(io::Error::from)?;
     let listener = tokio::net::TcpListener::from_std(listener)?;
     let address = listener.local_addr()?;
-    let is_successor = ended.is_some();
     if let Some(ended) = ended {
         tracing::warn!("the worker {ended}; this is another");
     }
-    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, is_successor, "listening");
+    tracing::info!(version = env!("CARGO_PKG_VERSION"), %address, "listening");
     let (asked, asking) = tokio::sync::oneshot::channel();
     tokio::spawn(async move {
         let signal = termination.next().await;
@@ -68,7 +67,7 @@ async fn work(config: Config, line: UnixDatagram, handover: Handover) -> Result<
         tracing::warn!(signal, "ending at once");
         std::process::exit(1);
     });
-    Ok(app::run(config, listener, past, is_successor, async { drop(asking.await) }).await?)
+    Ok(app::run(config, listener, past, async { drop(asking.await) }).await?)
 }
 
 /// Tells the supervisor that the loop turns, for as long as it does.

@@ -1,20 +1,11 @@
 //! The metrics of the checks: one family each, and how its lines come from what a check publishes.
 
-use std::time::Duration;
-
 use super::text::{Lines, Value};
-use crate::board::Entry;
 use crate::outcome::Kind;
-use crate::status::{BUCKETS, Status};
-use crate::unix_time::UnixTime;
-use crate::verdict::Moment;
-
-/// When a scrape began.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Now {
-    pub(super) moment: Moment,
-    pub(super) clock: UnixTime,
-}
+use crate::pod::{Entry, Look};
+use crate::status::BUCKETS;
+use crate::tracker::Health;
+use crate::verdict::Facts;
 
 /// One metric.
 pub(super) struct Family {
@@ -41,9 +32,10 @@ impl Family {
     }
 
     /// Writes the lines of one check.
-    pub(super) fn write(&self, lines: &mut Lines, entry: &Entry, now: Now) {
-        let status = &entry.status.borrow();
-        (self.row)(&mut Row { lines, series: self.series, entry, status, now });
+    pub(super) fn write(&self, lines: &mut Lines, entry: &Entry, look: &Look<'_>) {
+        look.facts(entry, |facts| {
+            (self.row)(&mut Row { lines, series: self.series, labels: &entry.labels, facts });
+        });
     }
 }
 
@@ -51,9 +43,8 @@ impl Family {
 struct Row<'a> {
     lines: &'a mut Lines,
     series: &'static str,
-    entry: &'a Entry,
-    status: &'a Status,
-    now: Now,
+    labels: &'a str,
+    facts: Facts<'a>,
 }
 
 impl Row<'_> {
@@ -64,40 +55,43 @@ impl Row<'_> {
 
     /// One of several: `end` adds a label to those of the check.
     fn line(&mut self, series: &str, end: &str, value: impl Into<Value>) {
-        self.lines.line([series, &self.entry.labels, end], value);
+        self.lines.line([series, self.labels, end], value);
     }
 }
 
 /// Every metric of the checks.
-pub(super) const FAMILIES: [Family; 10] = [
+pub(super) const FAMILIES: [Family; 11] = [
     Family::gauge("health_proxy_check_healthy{", "Whether the check is healthy, after thresholds.", |row| {
-        row.value(row.entry.is_healthy(row.now.moment));
+        row.value(row.facts.health() == Health::Healthy);
     }),
     Family::gauge(
         "health_proxy_check_stale{",
         "Whether the check should have finished a run and has not.",
-        |row| row.value(row.entry.stale_for(row.now.moment).is_some()),
+        |row| row.value(row.facts.stale_for().is_some()),
     ),
+    Family::gauge("health_proxy_check_required{", "Whether the check can fail its probe.", |row| {
+        row.value(row.facts.check.required);
+    }),
     Family::gauge("health_proxy_check_consecutive_failures{", "How many runs failed in a row.", |row| {
-        row.value(row.entry.consecutive_failures(row.now.moment));
+        row.value(row.facts.consecutive_failures());
     }),
     Family::gauge("health_proxy_check_failure_threshold{", "How many failures make it unhealthy.", |row| {
-        row.value(row.entry.check.timing.thresholds.failure);
+        row.value(row.facts.check.timing.thresholds.failure);
     }),
     Family::gauge("health_proxy_check_timeout_seconds{", "After which a run has failed.", |row| {
-        row.value(row.entry.check.timing.timeout);
+        row.value(row.facts.check.timing.timeout);
     }),
     Family::gauge(
         "health_proxy_check_last_success_timestamp_seconds{",
         "When the check last passed, in Unix time; 0 before the first time.",
-        |row| row.value(row.status.last_success.map_or(Duration::ZERO, |at| row.now.clock.since_1970(at))),
+        |row| row.value(row.facts.status.last_success.unwrap_or_default()),
     ),
     Family::gauge(
         "health_proxy_check_tls_certificate_expiry_timestamp_seconds{",
         "When the first certificate of the presented chain ends, in Unix time.",
         |row| {
             // A series of the checks with TLS alone.
-            if let Some(expiry) = row.status.certificate_expiry {
+            if let Some(expiry) = row.facts.status.certificate_expiry {
                 row.value(u64::try_from(expiry).unwrap_or_default());
             }
         },
@@ -105,15 +99,15 @@ pub(super) const FAMILIES: [Family; 10] = [
     Family::counter("health_proxy_check_runs_total{", "Runs by result.", |row| {
         let ends = [",result=\"success\"} ", ",result=\"failure\"} ", ",result=\"timeout\"} "];
         for (kind, end) in Kind::ALL.into_iter().zip(ends) {
-            row.line(row.series, end, row.status.counts.runs[kind.index()]);
+            row.line(row.series, end, row.facts.status.counts.runs[kind.index()]);
         }
     }),
     Family::counter(
         "health_proxy_check_transitions_total{",
         "Changes of the state after thresholds.",
         |row| {
-            row.line(row.series, ",to=\"healthy\"} ", row.status.counts.to_healthy);
-            row.line(row.series, ",to=\"unhealthy\"} ", row.status.counts.to_unhealthy);
+            row.line(row.series, ",to=\"healthy\"} ", row.facts.status.counts.to_healthy);
+            row.line(row.series, ",to=\"unhealthy\"} ", row.facts.status.counts.to_unhealthy);
         },
     ),
     Family {
@@ -141,7 +135,7 @@ const BOUNDS: [&str; BUCKETS.len()] = [
 const BUCKET: &str = "health_proxy_check_duration_seconds_bucket{";
 
 fn durations(row: &mut Row) {
-    let counts = &row.status.counts;
+    let counts = &row.facts.status.counts;
     let mut cumulative = 0;
     for (bound, count) in BOUNDS.iter().zip(counts.buckets) {
         cumulative += count;

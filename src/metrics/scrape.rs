@@ -7,12 +7,11 @@ use std::task::{Context, Poll};
 
 use hyper::body::{Body, Bytes, Frame};
 
-use super::checks::{FAMILIES, Now};
+use super::checks::FAMILIES;
 use super::process::Process;
 use super::text::Lines;
-use crate::board::Board;
+use crate::pod::{Pod, Scope};
 use crate::probe::Probe;
-use crate::unix_time::UnixTime;
 
 /// How large a piece is, in bytes; the lines of one check more or less.
 const PIECE: usize = 32 * 1024;
@@ -29,8 +28,7 @@ const ONCE: usize = 2 * 1024;
 /// The pieces of an answer to `/metrics`, each of whole lines.
 #[derive(Debug)]
 pub struct Scrape {
-    board: Arc<Board>,
-    now: Now,
+    pod: Arc<Pod>,
     /// What does not depend on the checks, before anything else is taken.
     lines: Lines,
     /// For a piece: a few checks need less than there could be.
@@ -41,21 +39,21 @@ pub struct Scrape {
 
 impl Scrape {
     /// Begins with `text`, the lines of what is counted elsewhere.
-    pub(super) fn new(text: &str, process: &Process, board: Arc<Board>) -> Self {
-        let now = Now { moment: board.moment(), clock: UnixTime::now() };
-        let room = (text.len() + ONCE + board.entries().len() * CHECK).min(PIECE + ROW);
+    pub(super) fn new(text: &str, process: &Process, pod: Arc<Pod>) -> Self {
+        let room = (text.len() + ONCE + pod.entries().len() * CHECK).min(PIECE + ROW);
         let mut lines = Lines::default();
         lines.make_room(room);
         lines.text(text);
         process.write(&mut lines);
-        write_probes(&mut lines, &board);
-        Self { board, now, lines, room, family: 0, entry: 0 }
+        write_probes(&mut lines, &pod);
+        Self { pod, lines, room, family: 0, entry: 0 }
     }
 
     fn next_piece(&mut self) -> Option<Bytes> {
         if self.is_end_stream() {
             return None;
         }
+        let look = self.pod.look(Probe::Liveness, Scope::Pod);
         let lines = &mut self.lines;
         lines.make_room(self.room);
         while lines.len() < PIECE
@@ -64,8 +62,8 @@ impl Scrape {
             if self.entry == 0 {
                 family.begin(lines);
             }
-            if let Some(entry) = self.board.entries().get(self.entry) {
-                family.write(lines, entry, self.now);
+            if let Some(entry) = self.pod.entries().get(self.entry) {
+                family.write(lines, entry, &look);
                 self.entry += 1;
             } else {
                 (self.family, self.entry) = (self.family + 1, 0);
@@ -91,18 +89,35 @@ impl Body for Scrape {
     }
 }
 
-fn write_probes(lines: &mut Lines, board: &Board) {
+fn write_probes(lines: &mut Lines, pod: &Pod) {
     lines.family("health_proxy_probe_healthy", "gauge", "Whether the probe passes: what its path answers.");
-    for probe in Probe::ALL {
-        let series = ["health_proxy_probe_healthy{probe=\"", probe.as_str(), "\"} "];
-        lines.line(series, board.passes(probe));
+    let mut write = |label: &str, scope| {
+        for probe in Probe::ALL {
+            let series = ["health_proxy_probe_healthy{", label, "probe=\"", probe.as_str(), "\"} "];
+            lines.line(series, pod.passes(probe, scope));
+        }
+    };
+    write("", Scope::Pod);
+    for (place, container) in pod.containers().enumerate() {
+        if let Some(name) = container.name() {
+            write(&format!("app_container=\"{name}\","), Scope::Container(place));
+        }
     }
-    let incarnation = board.incarnation();
-    let startup = board.started_at().map(|at| at.saturating_duration_since(incarnation.began));
+    let labels: Vec<_> = pod.containers().map(|container| braced(container.name())).collect();
     let name = "health_proxy_startup_duration_seconds";
     lines.family(name, "gauge", "From the beginning of the incarnation until startup passed; 0 until then.");
-    lines.line([name, " "], startup.unwrap_or_default());
+    for (place, (container, labels)) in pod.containers().zip(&labels).enumerate() {
+        let began = container.incarnation().began;
+        let startup = pod.started_at(place).map(|at| at.saturating_duration_since(began));
+        lines.line([name, labels, " "], startup.unwrap_or_default());
+    }
     let name = "health_proxy_incarnations_total";
     lines.family(name, "counter", "Lives of the main container that were seen, the first included.");
-    lines.line([name, " "], incarnation.number);
+    for (container, labels) in pod.containers().zip(&labels) {
+        lines.line([name, labels, " "], container.incarnation().number);
+    }
+}
+
+fn braced(container: Option<&str>) -> String {
+    container.map(|name| format!("{{app_container=\"{name}\"}}")).unwrap_or_default()
 }

@@ -3,36 +3,10 @@
 use std::fmt::Write;
 
 use crate::probe::Probe;
-use crate::verdict::{Finding, Verdict};
+use crate::verdict::{Finding, Verdict, Why};
 
 /// What stands for a reason that is not told.
 pub(super) const WITHHELD: &str = "reason withheld";
-
-/// What a caller asked for.
-#[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Query {
-    pub(super) verbose: bool,
-    pub(super) excluded: Vec<String>,
-}
-
-impl Query {
-    pub(super) fn parse(query: Option<&str>) -> Self {
-        let mut parsed = Self::default();
-        for (name, value) in form_urlencoded::parse(query.unwrap_or_default().as_bytes()) {
-            match &*name {
-                "verbose" => parsed.verbose = true,
-                "exclude" => parsed.excluded.push(value.into_owned()),
-                _ => {}
-            }
-        }
-        parsed
-    }
-
-    /// Whether the answer `ok` is all that is wanted.
-    pub(super) fn is_plain(&self) -> bool {
-        !self.verbose && self.excluded.is_empty()
-    }
-}
 
 /// The text of a verdict; one that fails is always verbose.
 pub(super) fn text(probe: Probe, verdict: &Verdict, verbose: bool, details: bool) -> String {
@@ -41,15 +15,16 @@ pub(super) fn text(probe: Probe, verdict: &Verdict, verbose: bool, details: bool
         return "ok".to_owned();
     }
     let mut text = String::new();
-    let told = |reason: &str| if details { reason.to_owned() } else { WITHHELD.to_owned() };
+    let told = |why: &Why| if details { why.to_string() } else { WITHHELD.to_owned() };
     for (name, finding) in &verdict.findings {
         let line = match finding {
             Finding::Ok => format!("[+]{name} ok"),
+            Finding::Waits => format!("[+]{name} ok (waits for startup)"),
             Finding::Excluded => format!("[+]{name} excluded: ok"),
-            Finding::NotRequired(reason) => {
-                format!("[+]{name} ok (not required, failing: {})", told(reason))
+            Finding::NotRequired(why) => {
+                format!("[+]{name} ok (not required, failing: {})", told(why))
             }
-            Finding::Failed(reason) => format!("[-]{name} failed: {}", told(reason)),
+            Finding::Failed(why) => format!("[-]{name} failed: {}", told(why)),
         };
         let _ = writeln!(text, "{line}");
     }
@@ -73,7 +48,7 @@ mod tests {
 
     #[test]
     fn a_failing_answer_is_always_verbose() {
-        let failing = Finding::Failed("connection refused".to_owned());
+        let failing = Finding::Failed(Why::Failed("connection refused".into()));
         let verdict = verdict(&[("db", failing), ("web", Finding::Ok)]);
         let expected = "[-]db failed: connection refused\n[+]web ok\nreadyz check failed\n";
         assert_eq!(text(Probe::Readiness, &verdict, false, true), expected);
@@ -90,11 +65,13 @@ mod tests {
     fn exclusions_and_optional_checks_are_named() {
         let mut verdict = verdict(&[
             ("a", Finding::Excluded),
-            ("b", Finding::NotRequired("connection refused".to_owned())),
+            ("b", Finding::NotRequired(Why::Failed("connection refused".into()))),
+            ("c", Finding::Waits),
         ]);
         verdict.unknown = vec!["x".to_owned(), "y\"\n".to_owned()];
         let expected = "[+]a excluded: ok\n\
                         [+]b ok (not required, failing: connection refused)\n\
+                        [+]c ok (waits for startup)\n\
                         warn: some health checks cannot be excluded: no matches for \"x\",\"y\\\"\\n\"\n\
                         startupz check passed\n";
         assert_eq!(text(Probe::Startup, &verdict, true, true), expected);
@@ -103,23 +80,12 @@ mod tests {
     #[test]
     fn reasons_can_be_withheld() {
         let verdict = verdict(&[
-            ("a", Finding::Failed("secret".to_owned())),
-            ("b", Finding::NotRequired("secret".to_owned())),
+            ("a", Finding::Failed(Why::Failed("secret".into()))),
+            ("b", Finding::NotRequired(Why::Failed("secret".into()))),
         ]);
         let expected = "[-]a failed: reason withheld\n\
                         [+]b ok (not required, failing: reason withheld)\n\
                         readyz check failed\n";
         assert_eq!(text(Probe::Readiness, &verdict, true, false), expected);
-    }
-
-    #[test]
-    fn queries_as_in_the_apiserver() {
-        let query = |verbose, excluded: &[&str]| Query {
-            verbose,
-            excluded: excluded.iter().map(|&name| name.to_owned()).collect(),
-        };
-        assert_eq!(Query::parse(None), query(false, &[]));
-        assert_eq!(Query::parse(Some("verbose")), query(true, &[]));
-        assert_eq!(Query::parse(Some("verbose=1&exclude=a&exclude=b%2Dc&x=y")), query(true, &["a", "b-c"]));
     }
 }

@@ -21,12 +21,26 @@ pub struct Document {
     pub healthy: bool,
     /// Whether reasons and outputs are told; if not, `reason withheld` stands for each (`HEALTH_PROXY_DETAILS`).
     pub details: bool,
-    /// The present life of the main container.
+    /// The present life of the main container; of the first one in the order of the alphabet, where there are several.
     pub incarnation: IncarnationPart,
     /// The three verdicts: liveness, readiness, startup.
     pub probes: Vec<ProbePart>,
+    /// Every container that checks name by `_CONTAINER`.
+    #[serde(default)]
+    pub containers: Vec<ContainerPart>,
     /// Every check, by probe and name.
     pub checks: Vec<CheckPart>,
+}
+
+/// One main container.
+#[derive(Debug, Deserialize, Serialize)]
+pub struct ContainerPart {
+    /// Its name.
+    pub name: String,
+    /// Its present life.
+    pub incarnation: IncarnationPart,
+    /// What `?container=` answers: liveness, readiness, startup.
+    pub probes: Vec<ProbePart>,
 }
 
 /// One life of the main container.
@@ -69,6 +83,8 @@ pub struct CheckPart {
     pub probe: String,
     /// Its name, unique in its probe.
     pub name: String,
+    /// The container that it is about; `null`: the pod.
+    pub container: Option<String>,
     /// Its target without secrets.
     pub target: String,
     /// Whether it can fail its probe.

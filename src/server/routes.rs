@@ -7,16 +7,17 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::{Extension, MatchedPath, Path, RawQuery, Request, State};
 use axum::http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, USER_AGENT,
-    X_CONTENT_TYPE_OPTIONS,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HOST, REFERRER_POLICY, X_CONTENT_TYPE_OPTIONS,
 };
 use axum::http::{HeaderMap, HeaderValue, Response, StatusCode, Uri};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::routing::{MethodRouter, get, post};
 
-use super::answer::{self, Query, WITHHELD};
+use super::answer::{self, WITHHELD};
 use super::large::{self, Places};
-use super::{Site, document};
+use super::question::{self, Query, wait_until_passes};
+use super::{AppState, document};
+use crate::life::StartupPath;
 use crate::page;
 use crate::probe::Probe;
 use crate::verdict::Finding;
@@ -26,12 +27,12 @@ const SERIES: [(&str, &[&str]); 11] = [
     ("/", &["200"]),
     ("/-/healthy", &["200", "503"]),
     ("/drain", &["200", "403"]),
-    ("/livez", &["200", "503"]),
+    ("/livez", &["200", "404", "503"]),
     ("/livez/{check}", &["200", "404", "503"]),
     ("/metrics", &["200"]),
-    ("/readyz", &["200", "503"]),
+    ("/readyz", &["200", "404", "503"]),
     ("/readyz/{check}", &["200", "404", "503"]),
-    ("/startupz", &["200", "503"]),
+    ("/startupz", &["200", "404", "503"]),
     ("/startupz/{check}", &["200", "404", "503"]),
     ("/status", &["200"]),
 ];
@@ -43,13 +44,13 @@ pub(super) struct Peer(pub(super) IpAddr);
 /// The type of the answers for people.
 pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
-type Shared = State<Arc<Site>>;
+type Shared = State<Arc<AppState>>;
 
-/// All routes over `site`.
-pub(super) fn router(site: Arc<Site>) -> Router {
+/// All routes over `state`.
+pub(super) fn router(state: Arc<AppState>) -> Router {
     for (route, codes) in SERIES {
         for code in codes {
-            drop(site.metrics.http_requests.with_label_values(&[route, code]));
+            drop(state.metrics.http_requests.with_label_values(&[route, code]));
         }
     }
     let mut router = Router::new()
@@ -65,16 +66,16 @@ pub(super) fn router(site: Arc<Site>) -> Router {
     }
     router
         .fallback(|| async { text(StatusCode::NOT_FOUND, "not found\n") })
-        .layer(from_fn_with_state(Arc::clone(&site), finish))
-        .with_state(site)
+        .layer(from_fn_with_state(Arc::clone(&state), finish))
+        .with_state(state)
 }
 
 /// Counts each answer under its route, and adds the headers that all answers have.
-async fn finish(State(site): Shared, request: Request, next: Next) -> Response<Body> {
+async fn finish(State(state): Shared, request: Request, next: Next) -> Response<Body> {
     let route = request.extensions().get::<MatchedPath>().cloned();
     let mut response = next.run(request).await;
     let route = route.as_ref().map_or("other", |route| route.as_str());
-    site.metrics.http_requests.with_label_values(&[route, response.status().as_str()]).inc();
+    state.metrics.http_requests.with_label_values(&[route, response.status().as_str()]).inc();
     set_headers(response.headers_mut());
     response
 }
@@ -86,53 +87,59 @@ pub(super) fn set_headers(headers: &mut HeaderMap) {
 }
 
 /// `/livez`, `/readyz`, `/startupz`
-fn whole(probe: Probe) -> MethodRouter<Arc<Site>> {
-    get(move |State(site): Shared, RawQuery(query): RawQuery, headers: HeaderMap| async move {
-        let is_kubelet = probe == Probe::Startup && is_kubelet(&headers);
-        if is_kubelet {
-            site.board.kubelet_asks_startup(None);
-        }
+fn whole(probe: Probe) -> MethodRouter<Arc<AppState>> {
+    get(move |State(state): Shared, RawQuery(query): RawQuery, headers: HeaderMap| async move {
         let query = Query::parse(query.as_deref());
-        let (passes, body) = if query.is_plain() && site.board.passes(probe) {
+        let Some(scope) = query.scope(&state.pod) else {
+            return text(StatusCode::NOT_FOUND, "no such container: no check names it by _CONTAINER\n");
+        };
+        let path = (probe == Probe::Startup).then_some(StartupPath::Whole);
+        let is_kubelet = question::is_kubelet(&state, probe, &headers);
+        if is_kubelet {
+            state.pod.kubelet_asks(scope, path);
+        }
+        wait_until_passes(&state.pod, probe, scope, query.wait).await;
+        let (passes, body) = if query.is_plain() && state.pod.passes(probe, scope) {
             (true, "ok".to_owned())
         } else {
-            let verdict = site.board.verdict(probe, &query.excluded);
-            (verdict.passes(), answer::text(probe, &verdict, query.verbose, site.details))
+            let verdict = state.pod.verdict(probe, scope, &query.excluded);
+            (verdict.passes(), answer::text(probe, &verdict, query.verbose, state.details))
         };
-        if is_kubelet && passes {
-            site.board.kubelet_told_started(None);
+        if let Some(path) = path.filter(|_| is_kubelet && passes) {
+            state.pod.kubelet_told(scope, path);
         }
         text(code(passes), body)
     })
 }
 
 /// `/livez/NAME`, `/readyz/NAME`, `/startupz/NAME`
-fn single(probe: Probe) -> MethodRouter<Arc<Site>> {
-    get(move |State(site): Shared, Path(name): Path<String>, headers: HeaderMap| async move {
-        let is_kubelet = probe == Probe::Startup && is_kubelet(&headers);
-        if is_kubelet {
-            site.board.kubelet_asks_startup(Some(&name));
-        }
-        let Some(entry) = site.board.entry(probe, &name) else {
+fn single(probe: Probe) -> MethodRouter<Arc<AppState>> {
+    get(move |State(state): Shared, Path(name): Path<String>, headers: HeaderMap| async move {
+        let Some(entry) = state.pod.entry(probe, &name) else {
             return text(StatusCode::NOT_FOUND, "no such check\n");
         };
-        if let Finding::Failed(reason) = entry.finding(probe, site.board.moment()) {
-            let reason = if site.details { &reason } else { WITHHELD };
+        let path = entry.startup_path().filter(|_| probe == Probe::Startup);
+        let is_kubelet = question::is_kubelet(&state, probe, &headers);
+        if is_kubelet {
+            state.pod.kubelet_asks(entry.scope(), path);
+        }
+        if let Finding::Failed(why) = state.pod.finding(probe, entry) {
+            let reason = if state.details { why.to_string() } else { WITHHELD.to_owned() };
             return text(StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n"));
         }
-        if is_kubelet {
-            site.board.kubelet_told_started(Some(&name));
+        if let Some(path) = path.filter(|_| is_kubelet) {
+            state.pod.kubelet_told(entry.scope(), path);
         }
         text(StatusCode::OK, "ok")
     })
 }
 
-async fn healthy(State(site): Shared) -> Response<Body> {
-    let stale = site.board.stale();
-    if stale.is_empty() {
+async fn healthy(State(state): Shared) -> Response<Body> {
+    let late = state.pod.stale();
+    if late.is_empty() {
         return text(StatusCode::OK, "ok");
     }
-    let lines = stale.iter().map(|(name, reason)| format!("[-]{name} {reason}\n"));
+    let lines = late.iter().map(|(name, why)| format!("[-]{name} {why}\n"));
     text(StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>())
 }
 
@@ -142,7 +149,7 @@ const FOREIGN: [&str; 5] = ["forwarded", "origin", "sec-fetch-site", "via", "x-f
 /// From loopback alone, and for nobody else: a browser names the page's origin, a rebound name its host, and a
 /// proxy in the pod whom it speaks for.
 async fn drain(
-    State(site): Shared,
+    State(state): Shared,
     Extension(Peer(ip)): Extension<Peer>,
     uri: Uri,
     headers: HeaderMap,
@@ -151,12 +158,12 @@ async fn drain(
     if !is_own(ip) || is_foreign || !is_addressed_to_loopback(&uri, &headers) {
         return text(StatusCode::FORBIDDEN, "only health-proxy drain, in this pod, may do this\n");
     }
-    site.board.drain();
+    state.pod.drain();
     text(StatusCode::OK, "draining\n")
 }
 
-async fn metrics(State(site): Shared) -> Response<Body> {
-    match site.metrics.scrape(&site.board) {
+async fn metrics(State(state): Shared) -> Response<Body> {
+    match state.metrics.scrape(&state.pod) {
         Ok(scrape) => typed(StatusCode::OK, "text/plain; version=0.0.4; charset=utf-8", Body::new(scrape)),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
@@ -170,18 +177,12 @@ async fn status_page() -> Response<Body> {
     response
 }
 
-async fn status(State(site): Shared) -> Response<Body> {
-    let document = document::Document::of(&site);
+async fn status(State(state): Shared) -> Response<Body> {
+    let document = document::Document::of(&state);
     match serde_json::to_string(&document) {
         Ok(body) => typed(StatusCode::OK, "application/json", body),
         Err(error) => text(StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")),
     }
-}
-
-/// Whether the kubelet asks, and not a sidecar that only looks like it to apps and meshes.
-fn is_kubelet(headers: &HeaderMap) -> bool {
-    let agent = headers.get(USER_AGENT).and_then(|agent| agent.to_str().ok()).unwrap_or_default();
-    agent.starts_with("kube-probe/") && !agent.contains("health-proxy/")
 }
 
 /// From the address that a caller of this pod has. A mesh hands on what comes from the network by another one of

@@ -4,48 +4,12 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::Path;
-use std::time::Duration;
 
 use crate::proc_stat::ProcStat;
-
-/// Ticks a second in `/proc`: `USER_HZ`, a constant of the kernel's interface.
-const TICKS: u64 = 100;
+pub use crate::witness::Process;
 
 /// What the kernel keeps of a name, in bytes (`TASK_COMM_LEN`).
 const NAME_LIMIT: usize = 15;
-
-/// One process: an id is given away again, but not with the same start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Process {
-    /// In our process namespace.
-    pub id: i32,
-    /// Clock ticks from the machine's boot.
-    start: u64,
-}
-
-impl Process {
-    /// The process `id`, as long as it started at `start`.
-    pub const fn new(id: i32, start: u64) -> Self {
-        Self { id, start }
-    }
-
-    /// When it started, in clock ticks from the machine's boot.
-    pub const fn start(self) -> u64 {
-        self.start
-    }
-
-    /// Whether it is still there.
-    pub fn lives(self) -> bool {
-        Entry::read(Path::new("/proc"), self.id).is_some_and(|entry| entry.process == self)
-    }
-
-    /// How long it has been there, to a hundredth of a second.
-    pub fn age(self) -> Option<Duration> {
-        let uptime = fs::read_to_string("/proc/uptime").ok()?;
-        let uptime = Duration::from_secs_f64(uptime.split(' ').next()?.parse().ok()?);
-        Some(uptime.saturating_sub(Duration::from_millis(self.start * (1000 / TICKS))))
-    }
-}
 
 /// Finds the process called `name`: the topmost, where it has children of the same name in its container.
 ///
@@ -59,7 +23,7 @@ pub fn find(name: &str) -> Result<Process, String> {
     let found = table.topmost(|entry| entry.is_called(proc, name) && !table.descends(entry, family));
     let container =
         |entry: &Entry| fs::read_link(proc.join(entry.process.id.to_string()).join("ns/mnt")).ok();
-    let Some(oldest) = found.iter().min_by_key(|entry| (entry.process.start, entry.process.id)) else {
+    let Some(oldest) = found.iter().min_by_key(|entry| (entry.process.start(), entry.process.id)) else {
         return Err(format!("no process named {name:?}: {}", table.why_none(family)));
     };
     let is_elsewhere = |entry: &&Entry| container(entry).is_none() || container(entry) != container(oldest);
@@ -92,7 +56,7 @@ impl Entry {
         let stat = ProcStat::parse(&text)?;
         let is_alive = !matches!(stat.field(3)?, 'Z' | 'X');
         let (parent, began) = (stat.field(4)?, stat.field(22)?);
-        is_alive.then(|| Self { process: Process { id, start: began }, parent, name: stat.name.to_owned() })
+        is_alive.then(|| Self { process: Process::new(id, began), parent, name: stat.name.to_owned() })
     }
 
     /// By its own name, which the kernel cuts, or by the base name of its executable.
@@ -167,7 +131,7 @@ mod tests {
     /// A `/proc` of processes (id, parent, name).
     fn table(processes: &[(i32, i32, &str)]) -> Table {
         let entry = |&(id, parent, name): &(i32, i32, &str)| {
-            (id, Entry { process: Process { id, start: 0 }, parent, name: name.to_owned() })
+            (id, Entry { process: Process::new(id, 0), parent, name: name.to_owned() })
         };
         Table(processes.iter().map(entry).collect())
     }
@@ -225,7 +189,7 @@ mod tests {
         let stat = |name: &str, state: &str| format!("7 ({name}) {state} 3 {numbers}\n");
         fs::write(directory.join("7/stat"), stat("a) R (b c", "S")).unwrap();
         let entry = Entry::read(&directory, 7).unwrap();
-        assert_eq!((entry.name.as_str(), entry.parent, entry.process.start), ("a) R (b c", 3, 22));
+        assert_eq!((entry.name.as_str(), entry.parent, entry.process.start()), ("a) R (b c", 3, 22));
         fs::write(directory.join("7/stat"), stat("dead", "Z")).unwrap();
         assert!(Entry::read(&directory, 7).is_none());
         fs::write(directory.join("7/stat"), "7 (").unwrap();
@@ -234,10 +198,9 @@ mod tests {
     }
 
     #[test]
-    fn this_process_lives_and_ages() {
+    fn this_process_lives() {
         let own = Entry::read(Path::new("/proc"), i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(own.process.lives());
-        assert!(!Process::new(own.process.id, own.process.start + 1).lives());
-        assert!(own.process.age().unwrap() < Duration::from_secs(3600));
+        assert!(!Process::new(own.process.id, own.process.start() + 1).lives());
     }
 }

@@ -216,7 +216,7 @@ fn another_process_begins_a_new_incarnation() {
     assert!(body.contains("[-]a failed"), "{body}");
     touch(pod.path("app", "run/alive"));
     let _app = pod.start("app", 0);
-    sidecar.wait_for_log("the process my-app is another one");
+    sidecar.wait_for_log("a socket or process of the container is a different one");
     sidecar.wait_for("/livez", 200);
     sidecar.wait_for("/readyz", 200);
     assert_eq!(sidecar.metric("health_proxy_incarnations_total"), Some(2.0));

@@ -12,7 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::app::{App, response};
-use crate::sidecar::{BINARY, Sidecar, eventually, raw};
+use crate::sidecar::{BINARY, Sidecar, command, eventually, raw};
 
 /// Of the five deaths within a minute that would end the container.
 const KILLS_PER_LIFE: usize = 4;
@@ -132,46 +132,32 @@ fn a_container_that_is_suspended_keeps_its_worker() {
 }
 
 #[test]
-fn a_successor_takes_the_kubelets_first_question_for_a_new_container() {
-    let app = App::answering(|_, _| response("200 OK", ""));
-    let sidecar = Sidecar::start(&[("STARTUP_WEB", &app.url("/"))]);
+fn a_new_worker_knows_what_the_one_before_knew() {
+    let app = App::answering(|number, _| response(if number > 3 { "500 Error" } else { "200 OK" }, ""));
+    let sidecar = Sidecar::start(&[
+        ("STARTUP_WEB", &app.url("/")),
+        ("LIVENESS_WEB", &app.url("/")),
+        ("LIVENESS_WEB_PERIOD_SECONDS", "0.1"),
+        ("READINESS_SLOW", "exec:true"),
+        ("READINESS_SLOW_INITIAL_DELAY_SECONDS", "3600"),
+    ]);
     sidecar.wait_for("/startupz", 200);
     assert_eq!(sidecar.kubelet("/startupz").status, 200);
-    let worker = sidecar.worker().unwrap();
-    kill(worker, Signal::SIGKILL).unwrap();
-    sidecar.wait_for_log("\"is_successor\":true");
-    sidecar.wait_for("/startupz", 200);
-    assert_eq!(sidecar.kubelet("/startupz").status, 503);
-}
-
-#[test]
-fn a_successor_counts_those_before_it() {
-    let sidecar = Sidecar::start(&[("LIVENESS_A", "tcp://:1")]);
-    let restarts =
-        |cause: &str| sidecar.metric(&format!("health_proxy_worker_restarts_total{{cause=\"{cause}\"}}"));
-    assert_eq!((restarts("death"), restarts("hang")), (Some(0.0), Some(0.0)));
-    for deaths in 1..3 {
-        kill(sidecar.worker().unwrap(), Signal::SIGKILL).unwrap();
-        eventually("it is counted", || (restarts("death") == Some(f64::from(deaths))).then_some(()));
-    }
-    assert_eq!(restarts("hang"), Some(0.0));
-    sidecar.wait_for_log("the worker died by signal 9 (SIGKILL); this is another");
-}
-
-#[test]
-fn a_command_inherits_nothing_that_the_supervisor_handed_over() {
-    let sidecar = Sidecar::start(&[
-        ("READINESS_OPEN", "exec:sh -c 'ls -l /proc/$$/fd; exit 1'"),
-        ("READINESS_OPEN_PERIOD_SECONDS", "0.1"),
-        ("READINESS_OPEN_FAILURE_THRESHOLD", "1"),
-    ]);
-    let open = eventually("a run", || {
-        let body = sidecar.wait_for("/readyz", 503);
-        body.contains(" -> ").then_some(body)
-    });
-    // Its inputs and outputs, of which the first is /dev/null; the shell itself opens none.
-    assert!(open.contains("/dev/null") && open.contains("pipe:"), "{open}");
-    assert!(!open.contains("socket:") && !open.contains("memfd:"), "{open}");
+    sidecar.wait_for("/livez", 503);
+    assert_eq!(
+        command(&["drain"], &[("HEALTH_PROXY_LISTEN", &sidecar.address.to_string())])
+            .status()
+            .unwrap()
+            .code(),
+        Some(0)
+    );
+    let before = ["/livez", "/readyz", "/startupz"].map(|path| sidecar.get(path).body);
+    kill(sidecar.worker().unwrap(), Signal::SIGKILL).unwrap();
+    sidecar.wait_for_log("the worker died by signal 9 (SIGKILL)");
+    assert_eq!(["/livez", "/readyz", "/startupz"].map(|path| sidecar.get(path).body), before);
+    assert!(before[1].contains("[-]drain failed: draining since "), "{}", before[1]);
+    assert_eq!(sidecar.kubelet("/startupz").status, 200, "the kubelet was told, and the socket is the same");
+    assert_eq!(sidecar.metric("health_proxy_incarnations_total"), Some(1.0));
 }
 
 #[test]

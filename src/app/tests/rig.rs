@@ -1,4 +1,4 @@
-//! Scripted targets, and a board whose checks try them on a paused clock.
+//! Scripted targets with scripted witnesses, and a pod whose checks try them on a paused clock.
 
 use std::convert::Infallible;
 use std::future::pending;
@@ -8,14 +8,18 @@ use std::time::Duration;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
-use crate::app::spawn_checks;
-use crate::board::Board;
+use crate::app::assemble::assemble;
 use crate::check::{Check, Timing};
+use crate::life::StartupPath;
+use crate::memory::{Clock, Memory};
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
+use crate::pod::{Pod, Scope};
 use crate::probe::Probe;
+use crate::snapshot;
 use crate::targets::{Attempt, Stage};
 use crate::tracker::Thresholds;
+use crate::witness::{Listeners, Sight, Witness};
 
 /// More runs than any script here has: a schedule that stands still fails its test rather than hangs it.
 const TOO_MANY_RUNS: usize = 1000;
@@ -29,6 +33,8 @@ pub(super) enum Step {
     /// An exchange of so many turns, none of which takes the target long.
     PassInTurns(u32),
     Hang,
+    /// What a run meets while the witness is missing; it is no step of a script.
+    Refuse,
 }
 
 /// A target whose every run is written down beforehand; the last step repeats.
@@ -36,11 +42,29 @@ pub(super) enum Step {
 pub(super) struct Script {
     steps: Arc<[Step]>,
     runs: Arc<Mutex<Vec<Instant>>>,
+    sight: Arc<Mutex<Sight>>,
 }
 
 impl Script {
     pub(super) fn new(steps: &[Step]) -> Self {
-        Self { steps: steps.into(), runs: Arc::default() }
+        Self { steps: steps.into(), runs: Arc::default(), sight: Arc::new(Mutex::new(Sight::Unwitnessed)) }
+    }
+
+    /// The same, with a witness that is not there yet.
+    pub(super) fn witnessed(steps: &[Step]) -> Self {
+        let script = Self::new(steps);
+        script.close();
+        script
+    }
+
+    /// From now on a socket of this number listens.
+    pub(super) fn listen(&self, inode: u64) {
+        *self.sight.lock().unwrap() = Sight::There(Witness::Sockets([inode].into()));
+    }
+
+    /// From now on none does.
+    pub(super) fn close(&self) {
+        *self.sight.lock().unwrap() = Sight::Missing;
     }
 
     /// When runs began, in milliseconds since `zero`.
@@ -50,6 +74,9 @@ impl Script {
 
     fn next(&self) -> Step {
         let mut runs = self.runs.lock().unwrap();
+        if *self.sight.lock().unwrap() == Sight::Missing {
+            return Step::Refuse;
+        }
         assert!(runs.len() < TOO_MANY_RUNS, "a burst of runs");
         runs.push(Instant::now());
         self.steps[(runs.len() - 1).min(self.steps.len() - 1)]
@@ -61,6 +88,7 @@ impl Attempt for Script {
         match self.next() {
             Step::Pass => Outcome::Success,
             Step::Fail => Outcome::failure("scripted"),
+            Step::Refuse => Outcome::failure("connection refused"),
             Step::PassAfter(time) => {
                 sleep(time).await;
                 Outcome::Success
@@ -78,22 +106,46 @@ impl Attempt for Script {
     fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
         format!("timed out after {timeout:?}")
     }
+
+    fn sight(&self, _: &Listeners) -> Sight {
+        self.sight.lock().unwrap().clone()
+    }
 }
 
-/// A board with running checks, and the time at which they began.
+/// A pod with running checks, and the time at which they began.
 pub(super) struct Rig {
-    pub(super) board: Board,
+    pub(super) pod: Arc<Pod>,
     pub(super) zero: Instant,
     pub(super) tasks: JoinSet<Infallible>,
+    checks: Vec<(Check, Script)>,
+    memory: std::fs::File,
 }
 
 impl Rig {
     pub(super) fn start(checks: &[(Check, &Script)]) -> Self {
+        let checks = checks.iter().map(|(check, script)| (check.clone(), (*script).clone()));
+        Self::worker(checks.collect(), snapshot::memory().unwrap(), Instant::now())
+    }
+
+    /// The worker dies, and the next one goes on from what it knew.
+    pub(super) async fn replaced(mut self) -> Self {
+        self.tasks.shutdown().await;
+        Self::worker(self.checks, self.memory, self.zero)
+    }
+
+    fn worker(checks: Vec<(Check, Script)>, memory: std::fs::File, zero: Instant) -> Self {
         let metrics = Metrics::new().unwrap();
+        let clock = Clock { instant: zero, monotonic: Duration::from_secs(3600) };
+        let known = Memory::open(memory.try_clone().unwrap(), clock, checks.iter().map(|(check, _)| check));
+        let configured = checks.iter().cloned().map(|(check, script)| (Arc::new(check), script)).collect();
+        let (pod, runners) = assemble(configured, &known, &metrics.schedule_delay);
+        let pod = Arc::new(pod);
         let mut tasks = JoinSet::new();
-        let checks = checks.iter().map(|(check, script)| (Arc::new(copy(check)), (*script).clone()));
-        let board = spawn_checks(checks.collect(), &metrics, false, &mut tasks);
-        Self { board, zero: Instant::now(), tasks }
+        for runner in runners {
+            tasks.spawn(runner.run());
+        }
+        tasks.spawn(Arc::clone(&pod).look_out());
+        Self { pod, zero, tasks, checks, memory }
     }
 
     /// Waits until just after `millis` since the start.
@@ -102,20 +154,35 @@ impl Rig {
     }
 
     pub(super) fn passes(&self) -> [bool; 3] {
-        Probe::ALL.map(|probe| self.board.passes(probe))
+        Probe::ALL.map(|probe| self.pod.passes(probe, Scope::Pod))
+    }
+
+    /// What one probe of one container says.
+    pub(super) fn of(&self, container: &str, probe: Probe) -> bool {
+        self.pod.passes(probe, self.pod.scope_of(container).expect("a container"))
     }
 
     pub(super) fn reasons(&self, probe: Probe) -> String {
-        self.board.verdict(probe, &[]).reasons()
+        self.pod.verdict(probe, Scope::Pod, &[]).reasons()
     }
-}
 
-pub(super) fn copy(check: &Check) -> Check {
-    Check {
-        name: check.name.clone(),
-        target: check.target.clone(),
-        container: check.container.clone(),
-        ..*check
+    pub(super) fn incarnation(&self) -> u64 {
+        self.pod.incarnation(0).number
+    }
+
+    /// The kubelet asks a probe of the whole pod, and is answered.
+    pub(super) fn kubelet(&self, probe: Probe) -> bool {
+        self.kubelet_of(Scope::Pod, probe)
+    }
+
+    pub(super) fn kubelet_of(&self, scope: Scope, probe: Probe) -> bool {
+        let path = (probe == Probe::Startup).then_some(StartupPath::Whole);
+        self.pod.kubelet_asks(scope, path);
+        let passes = self.pod.passes(probe, scope);
+        if let Some(path) = path.filter(|_| passes) {
+            self.pod.kubelet_told(scope, path);
+        }
+        passes
     }
 }
 
@@ -127,6 +194,7 @@ pub(super) fn check(probe: Probe, name: &str) -> Check {
         timing: Timing::default(),
         container: None,
         required: true,
+        hold: Duration::ZERO,
     }
 }
 

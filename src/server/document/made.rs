@@ -5,54 +5,59 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::{
-    CheckPart, Document, IncarnationPart, ProbePart, ReasonPart, RunPart, RunsPart, StreakPart, TimingPart,
+    CheckPart, ContainerPart, Document, IncarnationPart, ProbePart, ReasonPart, RunPart, RunsPart,
+    StreakPart, TimingPart,
 };
-use crate::board::{Board, Entry};
 use crate::check::{Check, Timing};
-use crate::incarnation::Incarnation;
+use crate::life::Incarnation;
 use crate::outcome::{Kind, one_line, printable};
+use crate::pod::{Entry, Look, Pod, Scope};
 use crate::probe::Probe;
-use crate::server::Site;
+use crate::server::AppState;
 use crate::server::answer::WITHHELD;
 use crate::status::{PastRun, Run, Status};
 use crate::unix_time::UnixTime;
-use crate::verdict::{Finding, Moment};
+use crate::verdict::Finding;
 
 /// Where Linux tells the host name.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 impl Document {
-    /// What `site` knows now.
-    pub fn of(site: &Site) -> Self {
-        let board = &*site.board;
-        let context = Context {
-            clock: UnixTime::now(),
-            moment: board.moment(),
-            incarnation: board.incarnation(),
-            details: site.details,
-        };
+    /// What `state` knows now.
+    pub fn of(state: &AppState) -> Self {
+        let pod = &*state.pod;
+        let context = Context { clock: UnixTime::now(), pod, details: state.details };
+        // Every check answers for its own probe, and only what /readyz vouches for is looked for.
+        let look = pod.look(Probe::Readiness, Scope::Pod);
+        let named = pod.containers().enumerate().filter(|(_, container)| container.name().is_some());
         Self {
             version: env!("CARGO_PKG_VERSION").to_owned(),
             host: std::fs::read_to_string(HOST_NAME).map(|name| one_line(&name)).unwrap_or_default(),
-            now: context.time(context.moment.now),
-            healthy: board.stale().is_empty(),
-            details: site.details,
-            incarnation: context.incarnation(board),
-            probes: Probe::ALL.map(|asked| context.probe(board, asked)).into(),
-            checks: board.entries().iter().map(|entry| context.check(entry)).collect(),
+            now: context.time(look.now()),
+            healthy: pod.stale().is_empty(),
+            details: state.details,
+            incarnation: context.incarnation(0),
+            probes: context.probes(Scope::Pod),
+            containers: named
+                .map(|(place, container)| ContainerPart {
+                    name: container.name().unwrap_or_default().to_owned(),
+                    incarnation: context.incarnation(place),
+                    probes: context.probes(Scope::Container(place)),
+                })
+                .collect(),
+            checks: pod.entries().iter().map(|entry| context.check(entry, &look)).collect(),
         }
     }
 }
 
 /// What every part is made with.
-struct Context {
+struct Context<'a> {
     clock: UnixTime,
-    moment: Moment,
-    incarnation: Incarnation,
+    pod: &'a Pod,
     details: bool,
 }
 
-impl Context {
+impl Context<'_> {
     fn time(&self, instant: Instant) -> f64 {
         rounded(self.clock.of(instant), 1e3)
     }
@@ -61,52 +66,67 @@ impl Context {
         if self.details { reason } else { WITHHELD.to_owned() }
     }
 
-    fn incarnation(&self, board: &Board) -> IncarnationPart {
-        let Incarnation { number, began } = self.incarnation;
-        let startup = board.started_at().map(|at| at.saturating_duration_since(began));
+    fn incarnation(&self, container: usize) -> IncarnationPart {
+        let Incarnation { number, began, .. } = self.pod.incarnation(container);
+        let startup = self.pod.started_at(container).map(|at| at.saturating_duration_since(began));
         IncarnationPart { number, began: self.time(began), startup_seconds: startup.map(seconds) }
     }
 
-    fn probe(&self, board: &Board, asked: Probe) -> ProbePart {
-        let verdict = board.verdict(asked, &[]);
+    fn probes(&self, scope: Scope) -> Vec<ProbePart> {
+        Probe::ALL.map(|asked| self.probe(asked, scope)).into()
+    }
+
+    fn probe(&self, asked: Probe, scope: Scope) -> ProbePart {
+        let verdict = self.pod.verdict(asked, scope, &[]);
         let passes = verdict.passes();
         let failed = verdict.findings.into_iter().filter_map(|(check, finding)| match finding {
-            Finding::Failed(reason) => Some(ReasonPart { check, reason: self.told(reason) }),
+            Finding::Failed(why) => Some(ReasonPart { check, reason: self.told(why.to_string()) }),
             _ => None,
         });
         let reasons = failed.collect();
-        let since = self.probe_since(board, asked, passes).map(|since| self.time(since));
+        let since = self.probe_since(asked, scope, passes).map(|since| self.time(since));
         ProbePart { probe: asked.as_str().to_owned(), passes, since, reasons }
     }
 
     /// A probe passes since the last of its checks does, and fails since the first of those that do.
-    fn probe_since(&self, board: &Board, asked: Probe, passes: bool) -> Option<Instant> {
+    fn probe_since(&self, asked: Probe, scope: Scope, passes: bool) -> Option<Instant> {
+        let places = || (0..self.pod.containers().count()).filter(|place| scope.concerns(*place));
         if asked == Probe::Startup {
-            return if passes { board.started_at() } else { Some(self.incarnation.began) };
+            let began = || places().map(|place| self.pod.incarnation(place).began).min();
+            return if passes {
+                places().filter_map(|place| self.pod.started_at(place)).max()
+            } else {
+                began()
+            };
         }
-        let required = board.entries_of(asked).filter(|entry| entry.check.required);
+        let look = self.pod.look(asked, scope);
+        let required = self.pod.entries_of(asked, scope).filter(|entry| entry.check.required);
+        let since = |entry: &Entry| self.since(entry, &look);
         if passes {
-            return required.map(|entry| self.since(entry)).max();
+            return required.map(since).max();
         }
-        let failing = required.filter(|entry| entry.failure(asked, self.moment).is_some());
-        failing.map(|entry| self.since(entry)).min()
+        let fails = |entry: &&Entry| look.facts(entry, |facts| facts.failure(asked).is_some());
+        required.filter(fails).map(since).min()
     }
 
     /// Since when a check is as it is.
-    fn since(&self, entry: &Entry) -> Instant {
-        let stale = entry.stale_for(self.moment).and_then(|late| self.moment.now.checked_sub(late));
-        let status = entry.status.borrow();
-        let is_current = status.incarnation == self.moment.incarnation;
-        stale.unwrap_or(if is_current { status.since } else { self.incarnation.began })
+    fn since(&self, entry: &Entry, look: &Look<'_>) -> Instant {
+        look.facts(entry, |facts| {
+            let stale = facts.stale_for().and_then(|late| facts.now.checked_sub(late));
+            let began = || self.pod.incarnation(entry.container_place()).began;
+            stale.unwrap_or_else(|| if facts.is_current() { facts.status.since } else { began() })
+        })
     }
 
-    fn check(&self, entry: &Entry) -> CheckPart {
+    fn check(&self, entry: &Entry, look: &Look<'_>) -> CheckPart {
         let check = &*entry.check;
+        let (reason, stale) =
+            look.facts(entry, |facts| (facts.failure(check.probe), facts.stale_for().map(seconds)));
         let mut status = entry.status.borrow().clone();
-        if status.incarnation != self.moment.incarnation {
-            status.begin(check, self.incarnation);
+        let incarnation = entry.container.incarnation();
+        if status.incarnation != incarnation.id {
+            status.begin(check, incarnation);
         }
-        let reason = entry.failure(check.probe, self.moment);
         let streak = StreakPart {
             passing: status.tracker.is_passing(),
             count: status.tracker.streak(),
@@ -115,13 +135,14 @@ impl Context {
         CheckPart {
             probe: check.probe.as_str().to_owned(),
             name: check.name.clone(),
+            container: check.container.as_deref().map(str::to_owned),
             target: one_line(&check.target),
             required: check.required,
             state: status.tracker.health().as_str().to_owned(),
             since: self.time(status.since),
-            phase: phase(check, &status, self.moment.now).to_owned(),
-            stale_seconds: entry.stale_for(self.moment).map(seconds),
-            reason: reason.map(|reason| self.told(reason)),
+            phase: phase(check, &status, look.now()).to_owned(),
+            stale_seconds: stale,
+            reason: reason.map(|why| self.told(why.to_string())),
             streak,
             last: status.last.as_ref().map(|run| self.run(run, one_line)),
             last_failure: status.last_failure.as_ref().map(|run| self.run(run, printable)),

@@ -6,45 +6,76 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::*;
-use crate::board::Board;
 use crate::check::{Check, Timing};
-use crate::incarnation::Incarnations;
+use crate::container::Container;
+use crate::life::{Incarnation, StartupPath};
+use crate::lookout::{Lookout, Nudge};
+use crate::memory::Memory;
 use crate::metrics::Metrics;
 use crate::outcome::Outcome;
+use crate::pod::{Entry, Pod, Scope, Visible};
 use crate::probe::Probe;
-use crate::server::Site;
+use crate::server::AppState;
 use crate::status::{HISTORY, Run, Status};
+use crate::witness::{Listeners, Sight};
 
 const HOSTILE: &str = "<script>top secret</script>\u{1b}[2J\nanother\u{202e} line";
 
 fn check(probe: Probe, name: &str) -> Check {
     let target = "http://localhost:8080/\u{1b}".to_owned();
-    Check { probe, name: name.to_owned(), target, timing: Timing::default(), container: None, required: true }
+    Check {
+        probe,
+        name: name.to_owned(),
+        target,
+        timing: Timing::default(),
+        container: None,
+        required: true,
+        hold: Duration::ZERO,
+    }
 }
 
-/// A site whose checks have had the given runs, all of them in the first incarnation.
-fn site(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>) -> Site {
-    let incarnations = Incarnations::first();
-    let incarnation = incarnations.current();
-    let published = checks.into_iter().map(|(check, outcomes)| {
-        let mut status = Status::new(&check, incarnation);
+/// A state whose checks have had the given runs, all of them in the first incarnation.
+fn state(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>) -> AppState {
+    let container = Arc::new(Container::new(None, Memory::default().place(1), || false));
+    let published = checks.into_iter().enumerate().map(|(place, (check, outcomes))| {
+        let mut status = Status::new(&check, container.incarnation());
         for outcome in outcomes {
             status.record(Run { began: Instant::now(), duration: Duration::from_micros(1500), outcome });
         }
         let has_run = status.last.is_some();
         status.due = has_run.then(|| Instant::now() + check.timing.period);
-        (Arc::new(check), watch::channel(status).1)
+        let (target, nudge): (Arc<dyn Visible>, _) = (Arc::new(Unseen), Arc::<Nudge>::default());
+        let container = (0, Arc::clone(&container));
+        Entry::new(
+            place,
+            Arc::new(check),
+            watch::channel(status).1,
+            container,
+            target,
+            nudge,
+            &Listeners::read(),
+        )
     });
-    let board = Arc::new(Board::new(published.collect::<Vec<_>>(), incarnations, false));
-    Site { board, metrics: Metrics::new().unwrap(), details }
+    let (entries, lookout) = (published.collect(), Arc::<Lookout>::default());
+    let changes = watch::Sender::new(());
+    let pod = Pod::new(vec![Arc::clone(&container)], entries, lookout, changes, Memory::default().place(0));
+    AppState { pod: Arc::new(pod), metrics: Metrics::new().unwrap(), details, startup_key: None }
+}
+
+struct Unseen;
+
+impl Visible for Unseen {
+    fn look(&self, _: &Listeners) -> Sight {
+        Sight::Unwitnessed
+    }
 }
 
 fn failures(count: usize) -> Vec<Outcome> {
     vec![Outcome::failure(HOSTILE); count]
 }
 
-fn value(site: &Site) -> Value {
-    serde_json::to_value(Document::of(site)).unwrap()
+fn value(state: &AppState) -> Value {
+    serde_json::to_value(Document::of(state)).unwrap()
 }
 
 /// The same value with the name of its type for each leaf.
@@ -62,7 +93,7 @@ fn shape(value: &Value) -> Value {
 /// Scripts rely on this: only ever add to it.
 #[test]
 fn the_shape_is_stable() {
-    let site = site(true, [(check(Probe::Readiness, "db"), failures(3))]);
+    let state = state(true, [(check(Probe::Readiness, "db"), failures(3))]);
     let run = json!({"began": "number", "seconds": "number", "result": "string", "text": "string"});
     let verdict = |since: &str, reasons: Value| json!({"probe": "string", "passes": "boolean", "since": since, "reasons": reasons});
     let expected = json!({
@@ -77,9 +108,11 @@ fn the_shape_is_stable() {
             verdict("number", json!([{"check": "string", "reason": "string"}])),
             verdict("number", json!([])),
         ],
+        "containers": [],
         "checks": [{
             "probe": "string",
             "name": "string",
+            "container": "null",
             "target": "string",
             "required": "boolean",
             "state": "string",
@@ -104,12 +137,12 @@ fn the_shape_is_stable() {
             },
         }],
     });
-    assert_eq!(shape(&value(&site)), expected);
+    assert_eq!(shape(&value(&state)), expected);
 }
 
 #[test]
 fn a_failing_check_tells_why_in_text_that_drives_nothing() {
-    let document = value(&site(true, [(check(Probe::Readiness, "db"), failures(3))]));
+    let document = value(&state(true, [(check(Probe::Readiness, "db"), failures(3))]));
     let line = "<script>top secret</script>\\u{1b}[2J another\\u{202e} line";
     let whole = "<script>top secret</script>\\u{1b}[2J\nanother\\u{202e} line";
     let db = &document["checks"][0];
@@ -135,13 +168,17 @@ fn without_details_no_reason_and_no_output_leaves() {
         (check(Probe::Liveness, "web"), warned),
         (check(Probe::Startup, "slow"), failures(30)),
     ];
-    let site = site(false, checks);
-    site.board.drain();
-    let text = value(&site).to_string();
+    let state = state(false, checks);
+    state.pod.drain();
+    let text = value(&state).to_string();
     for word in ["script", "secret", "another", "draining", "no result", "slow:"] {
         assert!(!text.contains(word), "{word} in {text}");
     }
     assert!(text.contains("reason withheld") && text.contains("\"details\":false"));
+}
+
+fn incarnation() -> Incarnation {
+    Incarnation { id: 1, number: 1, began: Instant::now(), is_joined: false }
 }
 
 fn success() -> Run {
@@ -151,7 +188,7 @@ fn success() -> Run {
 #[test]
 fn phases() {
     let phase = |check: Check, change: fn(&mut Status)| {
-        let mut status = Status::new(&check, Incarnations::first().current());
+        let mut status = Status::new(&check, incarnation());
         change(&mut status);
         made::phase(&check, &status, Instant::now())
     };
@@ -167,11 +204,14 @@ fn phases() {
 #[test]
 fn a_new_incarnation_holds_before_any_check_has_noticed_it() {
     let passed = vec![Outcome::failure("refused"), Outcome::Success];
-    let site = site(true, [(check(Probe::Readiness, "db"), passed)]);
-    assert_eq!(value(&site)["checks"][0]["state"], "healthy");
-    site.board.kubelet_told_started(None);
-    site.board.kubelet_asks_startup(None);
-    let document = value(&site);
+    let state = state(true, [(check(Probe::Readiness, "db"), passed)]);
+    assert_eq!(value(&state)["checks"][0]["state"], "healthy");
+    // The first question would begin the first one anew; this kubelet has asked before.
+    for _ in 0..2 {
+        state.pod.kubelet_asks(Scope::Pod, Some(StartupPath::Whole));
+        state.pod.kubelet_told(Scope::Pod, StartupPath::Whole);
+    }
+    let document = value(&state);
     let db = &document["checks"][0];
     assert_eq!(document["incarnation"]["number"], 2);
     assert_eq!(
@@ -186,8 +226,8 @@ fn a_new_incarnation_holds_before_any_check_has_noticed_it() {
 
 #[test]
 fn it_is_read_back_as_it_was_written() {
-    let site = site(true, [(check(Probe::Readiness, "db"), failures(3))]);
-    let written = serde_json::to_string(&Document::of(&site)).unwrap();
+    let state = state(true, [(check(Probe::Readiness, "db"), failures(3))]);
+    let written = serde_json::to_string(&Document::of(&state)).unwrap();
     let read: Document = serde_json::from_str(&written).unwrap();
     assert_eq!(serde_json::to_string(&read).unwrap(), written);
 }
@@ -196,6 +236,6 @@ fn it_is_read_back_as_it_was_written() {
 fn two_hundred_checks_with_full_histories_stay_small() {
     let checks = (0..200)
         .map(|number| (check(Probe::Readiness, &format!("check-{number}")), vec![Outcome::Success; HISTORY]));
-    let size = serde_json::to_string(&Document::of(&site(true, checks))).unwrap().len();
+    let size = serde_json::to_string(&Document::of(&state(true, checks))).unwrap().len();
     assert!(size < 450_000, "{size} bytes");
 }

@@ -35,7 +35,7 @@ fn start() -> Sidecar {
     let address = listener.local_addr().expect("an address");
     let past = Past::empty().expect("memory");
     runtime.spawn(async move {
-        let ended = health_proxy::app::run(config, listener, past, false, pending()).await;
+        let ended = health_proxy::app::run(config, listener, past, pending()).await;
         panic!("the worker ended: {ended:?}");
     });
     let ready = b"GET /readyz HTTP/1.1\r\n\r\n";

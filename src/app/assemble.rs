@@ -1,0 +1,119 @@
+//! How the parts of the worker are put together: containers, their checks, and the task of each.
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+use crate::check::Check;
+use crate::container::Container;
+use crate::lookout::{Lookout, Nudge};
+use crate::memory::{Memory, RememberedCheck};
+use crate::pod::{Entry, Pod, Visible, startup_of};
+use crate::probe::Probe;
+use crate::runner::{Gate, Runner};
+use crate::status::Status;
+use crate::targets::Attempt;
+use crate::witness::{Listeners, Sight};
+
+/// In memory the pod is first, and the containers follow.
+const POD: usize = 0;
+const FIRST_CONTAINER: usize = 1;
+
+/// A check whose task has not begun.
+struct Idle<A> {
+    check: Arc<Check>,
+    target: Arc<A>,
+    status: watch::Sender<Status>,
+    nudge: Arc<Nudge>,
+}
+
+/// Returns the pod of all checks, and a task for each of them that has not begun.
+pub(super) fn assemble<A: Attempt + 'static>(
+    mut configured: Vec<(Arc<Check>, A)>,
+    memory: &Memory,
+    schedule_delay: &prometheus::Histogram,
+) -> (Pod, Vec<Runner<A>>) {
+    configured.sort_by(|(a, _), (b, _)| (a.probe, &a.name).cmp(&(b.probe, &b.name)));
+    let listeners = Listeners::read();
+    if !listeners.is_readable() {
+        tracing::warn!(
+            "/proc/net/tcp cannot be read: that a container is a different one is only known by the kubelet's questions"
+        );
+    }
+    let containers = containers(&configured, memory, &listeners);
+    let (lookout, changes) = (Arc::new(Lookout::default()), watch::Sender::new(()));
+    let first_check = FIRST_CONTAINER + containers.len();
+    let (mut entries, mut idle) = (Vec::new(), Vec::new());
+    for (place, (check, target)) in configured.into_iter().enumerate() {
+        let container = container_of(&check, &containers);
+        let remembered = memory.place(first_check + place).recall();
+        let status = watch::Sender::new(status(&check, &container.1, remembered));
+        let (target, nudge) = (Arc::new(target), Arc::<Nudge>::default());
+        let visible: Arc<dyn Visible> = target.clone();
+        let readers = status.subscribe();
+        let (known, nudged) = (Arc::clone(&check), Arc::clone(&nudge));
+        entries.push(Entry::new(place, known, readers, container, visible, nudged, &listeners));
+        idle.push(Idle { check, target, status, nudge });
+    }
+    let runner = |(place, idle): (usize, Idle<A>)| Runner {
+        gate: gate(&idle.check, place, &entries),
+        container: Arc::clone(&entries[place].container),
+        place: memory.place(first_check + place),
+        lookout: Arc::clone(&lookout),
+        changes: changes.clone(),
+        schedule_delay: schedule_delay.clone(),
+        check: idle.check,
+        target: idle.target,
+        status: idle.status,
+        nudge: idle.nudge,
+    };
+    let runners = idle.into_iter().enumerate().map(runner).collect();
+    (Pod::new(containers, entries, lookout, changes, memory.place(POD)), runners)
+}
+
+/// The containers that checks name, in the order of the alphabet, and before them the pod for those that name none.
+fn containers<A: Attempt>(
+    configured: &[(Arc<Check>, A)],
+    memory: &Memory,
+    listeners: &Listeners,
+) -> Vec<Arc<Container>> {
+    let names: BTreeSet<_> = configured.iter().map(|(check, _)| check.container.clone()).collect();
+    let container = |(place, name): (usize, Option<Arc<str>>)| {
+        let is_there = || {
+            let mut own = configured.iter().filter(|(check, _)| check.container == name);
+            own.any(|(_, target)| matches!(target.sight(listeners), Sight::There(_)))
+        };
+        Arc::new(Container::new(name.clone(), memory.place(FIRST_CONTAINER + place), is_there))
+    };
+    names.into_iter().enumerate().map(container).collect()
+}
+
+fn container_of(check: &Check, containers: &[Arc<Container>]) -> (usize, Arc<Container>) {
+    let is_its = |container: &Arc<Container>| container.name() == check.container.as_deref();
+    let place = containers.iter().position(is_its).unwrap_or_default();
+    (place, Arc::clone(&containers[place]))
+}
+
+/// The state in which an earlier worker left a check in the present incarnation, or else the initial one.
+fn status(check: &Check, container: &Container, remembered: Option<RememberedCheck>) -> Status {
+    let incarnation = container.incarnation();
+    let mut status = Status::new(check, incarnation);
+    if let Some(remembered) = remembered.filter(|known| known.incarnation() == incarnation.id) {
+        remembered.restore(check, &mut status, Instant::now());
+    }
+    status
+}
+
+/// The startup checks that hold back the check in `place`; none for a startup check itself.
+fn gate(check: &Check, place: usize, entries: &[Entry]) -> Gate {
+    if check.probe == Probe::Startup {
+        return Gate::default();
+    }
+    let startup = startup_of(entries[place].container_place(), entries);
+    startup
+        .into_iter()
+        .map(|place| (entries[place].status.clone(), Arc::clone(&entries[place].container)))
+        .collect()
+}

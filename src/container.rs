@@ -1,0 +1,113 @@
+//! A main container that checks are about: its life, and who learns of a new incarnation.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use tokio::sync::watch;
+use tokio::time::{Duration, Instant};
+
+use crate::life::{Cause, Incarnation, Life, Refusal, Remembered, Sign, Step};
+use crate::memory::Place;
+
+/// How often a refusal is worth a line of the log: anybody in the cluster can ask for one.
+const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(60);
+
+/// One main container, or the pod as a whole for the checks that name none.
+#[derive(Debug)]
+pub struct Container {
+    name: Option<Arc<str>>,
+    life: Mutex<(Life, Place<Remembered>)>,
+    incarnation: watch::Sender<Incarnation>,
+    refusal_logged: Mutex<Option<Instant>>,
+}
+
+impl Container {
+    /// Goes on with what an earlier worker knew of it, or else begins its first incarnation.
+    /// `is_there` says whether its witnesses are there already.
+    pub fn new(
+        name: Option<Arc<str>>,
+        mut place: Place<Remembered>,
+        is_there: impl FnOnce() -> bool,
+    ) -> Self {
+        let now = Instant::now();
+        let life = place.recall().map(|remembered| Life::resume(remembered, now));
+        let life = life.unwrap_or_else(|| Life::first(now, is_there()));
+        let incarnation = watch::Sender::new(life.incarnation());
+        place.keep(&life.remembered());
+        Self { name, life: Mutex::new((life, place)), incarnation, refusal_logged: Mutex::default() }
+    }
+
+    /// The name by which `_CONTAINER` knows it; `None`: the pod as a whole.
+    pub fn name(&self) -> Option<&str> {
+        self.name.as_deref()
+    }
+
+    /// The present incarnation.
+    pub fn incarnation(&self) -> Incarnation {
+        *self.incarnation.borrow()
+    }
+
+    /// Tells of every further incarnation.
+    pub fn subscribe(&self) -> watch::Receiver<Incarnation> {
+        self.incarnation.subscribe()
+    }
+
+    /// Since when the container of this incarnation has been seen.
+    pub fn seen(&self) -> Option<Instant> {
+        self.life().0.seen()
+    }
+
+    /// Whether the kubelet asks for its startup and was not told of it yet.
+    pub fn is_start_awaited(&self) -> bool {
+        self.life().0.is_start_awaited()
+    }
+
+    /// Whether a question of the kubelet would come after a pause.
+    pub fn is_pause(&self) -> bool {
+        self.life().0.is_pause(Instant::now())
+    }
+
+    /// Takes a sign. Where it begins a new incarnation, all who subscribed learn of it, and the log says why;
+    /// `evidence` names what a place of [`Cause::AskedAgain`] is.
+    pub fn take(&self, sign: Sign<'_>, evidence: impl Fn(usize) -> String) -> Step {
+        let mut guard = self.life();
+        let (life, place) = &mut *guard;
+        let step = life.take(sign, Instant::now());
+        place.keep(&life.remembered());
+        let incarnation = life.incarnation();
+        drop(guard);
+        match step {
+            Step::Same => {}
+            Step::Refused(refusal) => self.log_refusal(refusal),
+            Step::Begins(cause) => {
+                self.incarnation.send_replace(incarnation);
+                let evidence =
+                    if let Cause::AskedAgain(place) = cause { evidence(place) } else { String::new() };
+                tracing::info!(
+                    app_container = self.name(),
+                    incarnation = incarnation.number,
+                    cause = %cause,
+                    evidence,
+                    "a new incarnation begins"
+                );
+            }
+        }
+        step
+    }
+
+    fn log_refusal(&self, refusal: Refusal) {
+        let mut logged = self.refusal_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        if logged.is_some_and(|logged| logged.elapsed() < REFUSAL_LOG_INTERVAL) {
+            return;
+        }
+        *logged = Some(Instant::now());
+        tracing::info!(
+            app_container = self.name(),
+            cause = %refusal,
+            "the kubelet, or somebody who says so, asks again whether the container has started: it is the same"
+        );
+    }
+
+    fn life(&self) -> MutexGuard<'_, (Life, Place<Remembered>)> {
+        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

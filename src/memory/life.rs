@@ -1,0 +1,62 @@
+//! The life of a container, as the next worker has to know it.
+
+use super::Remember;
+use super::bytes::{Reader, Writer};
+use crate::life::{Incarnation, Remembered, StartupPath, Told};
+
+/// `/startupz` itself, in place of a check's number.
+const WHOLE: u64 = u64::MAX;
+
+/// Of so many startup paths it is kept what the kubelet was told; a pod with more would be asked once too often.
+const MAX_TOLD: usize = 4;
+
+/// Of so many witnesses in all.
+const MAX_WITNESSES: usize = 5;
+
+impl Remember for Remembered {
+    fn write(&self, writer: &mut Writer) {
+        let Incarnation { id, number, began, is_joined } = self.incarnation;
+        writer.flags([is_joined, self.was_asked, self.is_wired, self.has_passed]);
+        writer.number(id);
+        writer.number(number);
+        writer.instant(began);
+        writer.optional(self.seen, Writer::instant);
+        let mut left = MAX_WITNESSES;
+        for told in self.told.iter().take(MAX_TOLD) {
+            writer.byte(1);
+            writer.number(match told.path {
+                StartupPath::Whole => WHOLE,
+                StartupPath::Check(index) => index.into(),
+            });
+            let witnesses = told.witnesses.as_ref().filter(|all| all.len() <= left);
+            writer.optional(witnesses, |writer, witnesses| {
+                left -= witnesses.len();
+                writer.byte(u8::try_from(witnesses.len()).unwrap_or(u8::MAX));
+                for witness in witnesses {
+                    writer.witness(witness);
+                }
+            });
+        }
+        writer.byte(0);
+    }
+
+    fn read(reader: &mut Reader<'_>) -> Option<Self> {
+        let [is_joined, was_asked, is_wired, has_passed] = reader.flags()?;
+        let (id, number, began) = (reader.number()?, reader.number()?, reader.instant()?);
+        let seen = reader.optional(Reader::instant)?;
+        let mut told = Vec::new();
+        while reader.byte()? == 1 {
+            let path = match reader.number()? {
+                WHOLE => StartupPath::Whole,
+                index => StartupPath::Check(index.try_into().ok()?),
+            };
+            let witnesses = reader.optional(|reader| {
+                let count = reader.byte()?;
+                (0..count).map(|_| reader.witness()).collect::<Option<Vec<_>>>()
+            })?;
+            told.push(Told { path, witnesses });
+        }
+        let incarnation = Incarnation { id, number, began, is_joined };
+        Some(Self { incarnation, was_asked, is_wired, seen, has_passed, told })
+    }
+}

@@ -1,0 +1,119 @@
+//! One check as readers see it.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+
+use super::Scope;
+use crate::check::Check;
+use crate::container::Container;
+use crate::life::{Sign, StartupPath};
+use crate::lookout::Nudge;
+use crate::status::Status;
+use crate::targets::Attempt;
+use crate::witness::{Listeners, Sight};
+
+/// Something that can be looked for without trying the target.
+pub trait Visible: Send + Sync {
+    /// Looks for the witness.
+    fn look(&self, listeners: &Listeners) -> Sight;
+}
+
+impl<A: Attempt> Visible for A {
+    fn look(&self, listeners: &Listeners) -> Sight {
+        self.sight(listeners)
+    }
+}
+
+/// One check as readers see it.
+pub struct Entry {
+    /// Its place among all.
+    pub(super) place: usize,
+    /// What is configured.
+    pub check: Arc<Check>,
+    /// Its labels in metrics, without braces. They hold nothing that needs an escape.
+    pub labels: Box<str>,
+    /// What its task publishes.
+    pub status: watch::Receiver<Status>,
+    /// The container that it is about.
+    pub container: Arc<Container>,
+    pub(super) container_place: usize,
+    /// Whether its container can be seen by a witness of this check.
+    pub(super) is_witnessed: bool,
+    target: Arc<dyn Visible>,
+    nudge: Arc<Nudge>,
+}
+
+impl std::fmt::Debug for Entry {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Entry").field("check", &self.check).finish_non_exhaustive()
+    }
+}
+
+impl Entry {
+    /// The check in place `place`, about the container in place `container.0`.
+    pub fn new(
+        place: usize,
+        check: Arc<Check>,
+        status: watch::Receiver<Status>,
+        container: (usize, Arc<Container>),
+        target: Arc<dyn Visible>,
+        nudge: Arc<Nudge>,
+        listeners: &Listeners,
+    ) -> Self {
+        let container_label = container.1.name().map(|name| format!("app_container=\"{name}\","));
+        let labels = format!(
+            "{}check=\"{}\",probe=\"{}\"",
+            container_label.unwrap_or_default(),
+            check.name,
+            check.probe
+        );
+        let is_witnessed = target.look(listeners) != Sight::Unwitnessed;
+        let (container_place, container) = container;
+        let labels = labels.into();
+        Self { place, check, labels, status, container, container_place, is_witnessed, target, nudge }
+    }
+
+    /// Its own path that tells of startup.
+    pub fn startup_path(&self) -> Option<StartupPath> {
+        u16::try_from(self.place).ok().map(StartupPath::Check)
+    }
+
+    /// The place of its container among all.
+    pub const fn container_place(&self) -> usize {
+        self.container_place
+    }
+
+    /// The part of the pod that its container is.
+    pub const fn scope(&self) -> Scope {
+        Scope::Container(self.container_place)
+    }
+
+    /// Looks for its witness.
+    pub fn sight(&self, listeners: &Listeners) -> Sight {
+        self.target.look(listeners)
+    }
+
+    /// Returns whether it is worth looking out for its witness: a run could make the check healthy sooner than its
+    /// schedule.
+    pub fn awaits_witness(&self) -> bool {
+        let status = self.status.borrow();
+        let has_passed =
+            status.incarnation == self.container.incarnation().id && status.first_success.is_some();
+        !has_passed || self.nudge.is_lost()
+    }
+
+    /// Has the check run at once.
+    pub fn run_early(&self) {
+        self.nudge.run_early();
+    }
+
+    /// Takes it that its witness is gone, or is a different one.
+    pub(super) fn lose(&self, sight: &Sight) {
+        self.container.take(Sign::WitnessChanged, |_| String::new());
+        if !self.nudge.is_lost() {
+            self.nudge.set_lost(true);
+            tracing::debug!(check = self.check.name, ?sight, "who passed last is not there");
+        }
+    }
+}

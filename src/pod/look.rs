@@ -1,0 +1,36 @@
+//! One look at all that an answer is made of.
+
+use tokio::time::Instant;
+
+use super::{Entry, Pod, Scope};
+use crate::verdict::Facts;
+use crate::witness::Sight;
+
+/// What is known at one moment, when a question is asked.
+#[derive(Debug)]
+pub struct Look<'a> {
+    pub(super) pod: &'a Pod,
+    pub(super) scope: Scope,
+    pub(super) now: Instant,
+    /// What is seen of the witnesses, by the places of their checks.
+    pub(super) sights: Vec<(usize, Sight)>,
+}
+
+impl Look<'_> {
+    /// Returns what `read` makes of what is known of a check.
+    pub fn facts<T>(&self, entry: &Entry, read: impl FnOnce(Facts<'_>) -> T) -> T {
+        let sight = self.sights.iter().find(|(place, _)| *place == entry.place).map(|(_, sight)| sight);
+        read(Facts {
+            check: &entry.check,
+            status: &entry.status.borrow(),
+            container: self.pod.standing(entry.container_place),
+            sight,
+            now: self.now,
+        })
+    }
+
+    /// The moment.
+    pub const fn now(&self) -> Instant {
+        self.now
+    }
+}

@@ -1,0 +1,276 @@
+//! The task that lives for one check: wait, run, record, for each incarnation anew.
+//!
+//! It writes one status and knows nothing of those who read it.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep_until};
+
+use crate::check::Check;
+use crate::container::Container;
+use crate::life::{Incarnation, Sign};
+use crate::lookout::{Lookout, Nudge};
+use crate::memory::{Place, RememberedCheck};
+use crate::outcome::{Outcome, one_line};
+use crate::probe::Probe;
+use crate::schedule::Schedule;
+use crate::status::{Run, Status};
+use crate::targets::{Attempt, Stage};
+use crate::tracker::Change;
+use crate::witness::{Listeners, Sight};
+
+/// What holds a check back: the startup checks that have to pass first, each with its container.
+pub type Gate = Arc<[(watch::Receiver<Status>, Arc<Container>)]>;
+
+/// The task of one check.
+pub struct Runner<A> {
+    /// What is configured.
+    pub check: Arc<Check>,
+    /// What is tried.
+    pub target: Arc<A>,
+    /// Where the state is published.
+    pub status: watch::Sender<Status>,
+    /// Where the next worker finds it.
+    pub place: Place<RememberedCheck>,
+    /// The startup checks; empty for a startup check itself.
+    pub gate: Gate,
+    /// What the check is about: tells of new incarnations, and takes the signs of one.
+    pub container: Arc<Container>,
+    /// Asks for a run before the next is due.
+    pub nudge: Arc<Nudge>,
+    /// Looks out for the witness where the check waits for it.
+    pub lookout: Arc<Lookout>,
+    /// Takes note that an answer may be a different one.
+    pub changes: watch::Sender<()>,
+    /// Takes how late each run begins, in seconds.
+    pub schedule_delay: prometheus::Histogram,
+}
+
+impl<A: Attempt> Runner<A> {
+    /// Runs the check through all incarnations; it ends only with its future.
+    pub fn run(mut self) -> impl Future<Output = Infallible> {
+        let mut incarnations = self.container.subscribe();
+        // A block, since an `async fn` would hold `self` twice for as long as it runs.
+        async move {
+            loop {
+                let incarnation = *incarnations.borrow_and_update();
+                self.begin(incarnation);
+                tokio::select! {
+                    biased;
+                    Ok(()) = incarnations.changed() => {}
+                    never = self.live(incarnation) => match never {},
+                }
+            }
+        }
+    }
+
+    /// Forgets the incarnation before, if the state is not about this one already.
+    fn begin(&mut self, incarnation: Incarnation) {
+        self.status.send_modify(|status| {
+            if status.incarnation != incarnation.id {
+                status.begin(&self.check, incarnation);
+            }
+            status.certificate_expiry = self.target.certificate_expiry();
+        });
+        self.nudge.set_lost(false);
+        self.remember();
+        self.lookout.wake();
+        self.changes.send_replace(());
+    }
+
+    async fn live(&mut self, incarnation: Incarnation) -> Infallible {
+        // In boxes of their own, since a resting check should not pay for the memory of a running one.
+        Box::pin(self.wait_for_startup()).await;
+        let mut schedule = Schedule::starting(self.first_run(incarnation));
+        let (mut free, mut is_degraded) = (schedule.due(), self.has_failed());
+        loop {
+            self.rest_if_started().await;
+            self.status.send_modify(|status| status.due = Some(schedule.due()));
+            let is_early = self.wait_for_run(schedule.due()).await;
+            let run = Box::pin(attempt(&self.check, &*self.target)).await;
+            let (began, passed) = (run.began, run.outcome.passed());
+            if is_early && !passed {
+                // It was not due, and can only help.
+                self.log_run(&run);
+                continue;
+            }
+            let ended = began + run.duration;
+            if !is_early {
+                let late = began.saturating_duration_since(schedule.due().max(free));
+                self.schedule_delay.observe(late.as_secs_f64());
+            }
+            free = ended;
+            let is_healthy = self.record(run);
+            is_degraded = !passed || (is_degraded && !is_healthy);
+            if !is_early {
+                schedule = schedule.after_run(began, ended, self.check.timing.period_when(is_degraded));
+            }
+        }
+    }
+
+    /// When the first run of `incarnation` is due: where an earlier worker had its next one, or at the end of the
+    /// initial delay, which is over where the container was there before the sidecar.
+    fn first_run(&self, incarnation: Incarnation) -> Instant {
+        let now = Instant::now();
+        let delay = self.check.timing.initial_delay;
+        let delay = if incarnation.is_joined { Duration::ZERO } else { delay };
+        let resumed = self.status.borrow().due;
+        resumed.unwrap_or_else(|| (incarnation.began + delay).max(now))
+    }
+
+    /// Whether the last run failed.
+    fn has_failed(&self) -> bool {
+        self.status.borrow().last.as_ref().is_some_and(|run| !run.outcome.passed())
+    }
+
+    /// Readiness and liveness checks do not run before every required startup check has passed.
+    async fn wait_for_startup(&self) {
+        for (status, container) in &*self.gate {
+            let has_passed = |status: &Status| {
+                status.incarnation == container.incarnation().id && status.tracker.is_healthy()
+            };
+            if status.clone().wait_for(has_passed).await.is_err() {
+                // Its task is gone, and the whole process is about to follow.
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
+    /// A startup check passes once, and then rests until the next incarnation.
+    async fn rest_if_started(&mut self) {
+        if self.check.probe == Probe::Startup && self.status.borrow().tracker.is_healthy() {
+            self.status.send_modify(|status| status.due = None);
+            self.remember();
+            std::future::pending::<()>().await;
+        }
+    }
+
+    /// Waits until the next run is due, or until one could help before that; returns whether it is such an early one.
+    async fn wait_for_run(&self, due: Instant) -> bool {
+        if due <= Instant::now() {
+            return false;
+        }
+        tokio::select! {
+            biased;
+            () = sleep_until(due) => false,
+            () = self.early_run_can_help() => true,
+        }
+    }
+
+    async fn early_run_can_help(&self) {
+        loop {
+            self.nudge.is_wanted().await;
+            if self.status.borrow().first_success.is_none() || self.nudge.is_lost() {
+                return;
+            }
+        }
+    }
+
+    /// Publishes a run, and returns whether the check is healthy after it.
+    fn record(&mut self, run: Run) -> bool {
+        self.log_run(&run);
+        let passed = run.outcome.passed();
+        let sight = self.is_news(passed).then(|| self.target.sight(&Listeners::read()));
+        let is_different =
+            sight.as_ref().is_some_and(|sight| sight.contradicts(self.status.borrow().noted.as_ref()));
+        let noted = sight.as_ref().filter(|_| passed).and_then(Sight::witness).cloned();
+        let logged = run.clone();
+        let (mut change, mut is_healthy) = (Change::None, false);
+        self.status.send_modify(|status| {
+            change = status.record(run);
+            status.certificate_expiry = self.target.certificate_expiry();
+            is_healthy = status.tracker.is_healthy();
+            if noted.is_some() {
+                status.noted = noted;
+            }
+        });
+        if sight.is_some() {
+            self.tell(passed, is_different, change);
+        }
+        self.log_change(&logged, change, is_healthy);
+        is_healthy
+    }
+
+    /// Whether a run tells more than that all is as it was.
+    fn is_news(&self, passed: bool) -> bool {
+        let status = self.status.borrow();
+        let tracker = &status.tracker;
+        !passed
+            || !tracker.is_passing()
+            || tracker.streak() < tracker.streak_threshold()
+            || self.nudge.is_lost()
+    }
+
+    /// Tells the container and those who wait of a run that was news.
+    fn tell(&mut self, passed: bool, is_different: bool, change: Change) {
+        self.remember();
+        if is_different {
+            self.container.take(Sign::WitnessChanged, |_| String::new());
+            self.lookout.wake();
+        }
+        if passed {
+            self.nudge.set_lost(false);
+            self.container.take(Sign::Passed, |_| String::new());
+        }
+        if change != Change::None || passed {
+            self.changes.send_replace(());
+        }
+    }
+
+    /// Keeps the state for the next worker.
+    fn remember(&mut self) {
+        self.place.keep(&RememberedCheck::of(&self.status.borrow()));
+    }
+
+    fn log_run(&self, run: &Run) {
+        let Check { probe, name, target, .. } = &*self.check;
+        let (result, duration) = (run.outcome.kind().as_str(), run.duration.as_secs_f64());
+        // Inside the macro, so that the line is only made where it is wanted.
+        tracing::debug!(
+            probe = probe.as_str(),
+            check = name,
+            target,
+            duration,
+            result,
+            text = run.outcome.text().map(|text| one_line(text)).unwrap_or_default(),
+            "run"
+        );
+    }
+
+    /// One line for a change of state, in the words of the kubelet's events.
+    fn log_change(&self, run: &Run, change: Change, is_healthy: bool) {
+        let Check { probe, name, target, .. } = &*self.check;
+        let (title, probe, duration) = (probe.title(), probe.as_str(), run.duration.as_secs_f64());
+        match (change, is_healthy) {
+            (Change::None, _) | (Change::Confirmed, true) => {}
+            (Change::Flipped, true) => {
+                tracing::info!(probe, check = name, target, duration, "{title} probe succeeded");
+            }
+            (Change::Confirmed | Change::Flipped, false) => {
+                let reason = run.outcome.text().map(|text| one_line(text)).unwrap_or_default();
+                tracing::warn!(probe, check = name, target, duration, "{title} probe failed: {reason}");
+            }
+        }
+    }
+}
+
+/// One run: an attempt at the target, cut off at the check's timeout (of our own time: see `deadline`).
+pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
+    #[cfg(test)]
+    fault::strike(&check.name);
+    let began = Instant::now();
+    let (limit, stage) = (check.timing.timeout, Stage::default());
+    let outcome = tokio::select! {
+        biased;
+        outcome = target.attempt(&stage) => outcome,
+        () = deadline::reached(began, limit) => Outcome::Timeout(target.timed_out(&stage, limit).into()),
+    };
+    Run { began, duration: began.elapsed(), outcome }
+}
+
+mod deadline;
+#[cfg(test)]
+mod fault;

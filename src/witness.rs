@@ -1,0 +1,219 @@
+//! What shows that a container is the one it was: the sockets that listen on its ports, and its processes.
+//!
+//! The only reader of `/proc/net/tcp` and `/proc/net/tcp6`, which anyone in the pod's network namespace may read.
+
+use std::fs::{self, File};
+use std::io::{self, BufRead, BufReader};
+use std::net::{IpAddr, UdpSocket};
+
+use crate::proc_stat::ProcStat;
+
+/// The state `TCP_LISTEN` (`include/net/tcp_states.h`).
+const LISTEN: &str = "0A";
+
+/// How many sockets of a port are noted: a server may open one for each processor (`SO_REUSEPORT`), and one that is
+/// the same is enough.
+pub const MAX_SOCKETS: usize = 8;
+
+/// One process: an id is given away again, but not with the same start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Process {
+    /// In our process namespace.
+    pub id: i32,
+    /// Clock ticks from the machine's boot.
+    start: u64,
+}
+
+impl Process {
+    /// The process `id`, as long as it started at `start`.
+    pub const fn new(id: i32, start: u64) -> Self {
+        Self { id, start }
+    }
+
+    /// When it started, in clock ticks from the machine's boot.
+    pub const fn start(self) -> u64 {
+        self.start
+    }
+
+    /// Returns whether it is still there; a zombie is not.
+    pub fn lives(self) -> bool {
+        let stat = fs::read(format!("/proc/{}/stat", self.id)).unwrap_or_default();
+        let stat = String::from_utf8_lossy(&stat);
+        let Some(stat) = ProcStat::parse(&stat) else { return false };
+        stat.field(3).is_some_and(|state: char| !matches!(state, 'Z' | 'X'))
+            && stat.field(22) == Some(self.start)
+    }
+}
+
+/// What was there when a container was looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Witness {
+    /// The sockets that listen on a port, by their inodes.
+    Sockets(Box<[u64]>),
+    /// A process, by its id and start.
+    Process(Process),
+}
+
+impl Witness {
+    /// Returns whether what is there `now` is of the same container: for sockets, whether any of them is the same.
+    pub fn is_same(&self, now: &Self) -> bool {
+        match (self, now) {
+            (Self::Sockets(then), Self::Sockets(now)) => then.iter().any(|inode| now.contains(inode)),
+            (then, now) => then == now,
+        }
+    }
+}
+
+/// What a look for a check's witness shows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sight {
+    /// The check has no witness, or it cannot be looked for.
+    Unwitnessed,
+    /// Nobody listens on the port, or there is no such process.
+    Missing,
+    /// It is there.
+    There(Witness),
+}
+
+impl Sight {
+    /// The witness that is there.
+    pub const fn witness(&self) -> Option<&Witness> {
+        match self {
+            Self::There(witness) => Some(witness),
+            Self::Unwitnessed | Self::Missing => None,
+        }
+    }
+
+    /// Returns whether a witness that was noted is gone now, or is a different one.
+    pub fn contradicts(&self, noted: Option<&Witness>) -> bool {
+        match (noted, self) {
+            (None, _) | (Some(_), Self::Unwitnessed) => false,
+            (Some(_), Self::Missing) => true,
+            (Some(noted), Self::There(now)) => !noted.is_same(now),
+        }
+    }
+}
+
+/// All sockets of the pod that listen, at one moment.
+#[derive(Debug)]
+pub struct Listeners {
+    /// Port and inode of each; `None` where the kernel's tables cannot be read.
+    sockets: Option<Vec<(u16, u64)>>,
+}
+
+impl Listeners {
+    /// Reads the kernel's tables.
+    pub fn read() -> Self {
+        let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+        let read = tables.into_iter().filter_map(|path| File::open(path).ok());
+        let mut sockets = None;
+        for table in read {
+            // What came before an error in the middle is true all the same.
+            let _ = listening(BufReader::new(table), sockets.get_or_insert_with(Vec::new));
+        }
+        Self { sockets }
+    }
+
+    /// Returns whether the kernel's tables could be read.
+    pub const fn is_readable(&self) -> bool {
+        self.sockets.is_some()
+    }
+
+    /// Returns who listens on `port`.
+    pub fn on(&self, port: u16) -> Sight {
+        let Some(sockets) = &self.sockets else { return Sight::Unwitnessed };
+        let inodes = sockets.iter().filter(|(other, _)| *other == port).map(|(_, inode)| *inode);
+        let inodes: Box<[u64]> = inodes.take(MAX_SOCKETS).collect();
+        if inodes.is_empty() { Sight::Missing } else { Sight::There(Witness::Sockets(inodes)) }
+    }
+}
+
+/// Returns whether `address` is one of this pod's: only such a one can be bound.
+pub fn is_of_this_pod(address: IpAddr) -> bool {
+    address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
+}
+
+/// Adds port and inode of each socket that listens. The kernel lists those first, so that the rest of a long table is
+/// never read.
+fn listening(mut table: impl BufRead, sockets: &mut Vec<(u16, u64)>) -> io::Result<()> {
+    let mut row = String::new();
+    table.read_line(&mut row)?;
+    loop {
+        row.clear();
+        table.read_line(&mut row)?;
+        match listening_row(&row) {
+            Some(socket) => sockets.push(socket),
+            None => return Ok(()),
+        }
+    }
+}
+
+/// Port and inode of a row that tells of a listening socket (`net/ipv4/tcp_ipv4.c`, `get_openreq4`).
+fn listening_row(row: &str) -> Option<(u16, u64)> {
+    let mut fields = row.split_ascii_whitespace();
+    let (_, port) = fields.nth(1)?.rsplit_once(':')?;
+    let is_listening = fields.nth(1)? == LISTEN;
+    let inode = fields.nth(5)?.parse().ok()?;
+    Some((u16::from_str_radix(port, 16).ok()?, inode)).filter(|_| is_listening)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpListener;
+
+    use super::*;
+
+    #[test]
+    fn only_rows_of_listening_sockets_are_taken_from_the_kernels_table() {
+        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
+            \x20  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0\n\
+            \x20  1: 00000000:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0\n\
+            \x20  2: 0100007F:1F90 0100007F:A000 01 00000000:00000000 00:00000000 00000000     0        0 4713 1 0 100 0\n";
+        for (table, expected) in [(table, vec![(8080, 4711), (8081, 4712)]), ("header\nnonsense\n", vec![])] {
+            let mut sockets = Vec::new();
+            listening(table.as_bytes(), &mut sockets).unwrap();
+            assert_eq!(sockets, expected);
+        }
+    }
+
+    #[test]
+    fn a_socket_is_there_while_it_listens_and_the_next_on_its_port_is_a_different_one() {
+        let first = TcpListener::bind("[::1]:0").unwrap();
+        let address = first.local_addr().unwrap();
+        let look = || Listeners::read().on(address.port());
+        let noted = look().witness().cloned();
+        assert!(noted.is_some());
+        assert!(!look().contradicts(noted.as_ref()));
+        drop(first);
+        assert_eq!(look(), Sight::Missing);
+        assert!(look().contradicts(noted.as_ref()));
+        let _second = TcpListener::bind(address).unwrap();
+        assert!(look().contradicts(noted.as_ref()));
+        assert!(!look().contradicts(None), "nothing was noted");
+    }
+
+    #[test]
+    fn one_socket_of_several_that_is_the_same_is_enough() {
+        let sockets = |inodes: &[u64]| Witness::Sockets(inodes.into());
+        assert!(sockets(&[1, 2]).is_same(&sockets(&[2, 3])));
+        assert!(!sockets(&[1, 2]).is_same(&sockets(&[3, 4])));
+        assert!(!sockets(&[1]).is_same(&Witness::Process(Process::new(1, 1))));
+        assert!(!Witness::Process(Process::new(1, 1)).is_same(&Witness::Process(Process::new(1, 2))));
+    }
+
+    #[test]
+    fn tables_that_cannot_be_read_show_nothing() {
+        let listeners = Listeners { sockets: None };
+        assert_eq!(listeners.on(80), Sight::Unwitnessed);
+        assert!(!listeners.on(80).contradicts(Some(&Witness::Sockets([1].into()))));
+    }
+
+    #[test]
+    fn an_address_is_of_this_pod_only_if_it_can_be_bound() {
+        for (address, expected) in
+            [("127.0.0.1", true), ("127.8.8.8", true), ("::1", true), ("192.0.2.1", false)]
+        {
+            assert_eq!(is_of_this_pod(address.parse().unwrap()), expected, "{address}");
+        }
+    }
+}
