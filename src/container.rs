@@ -56,9 +56,9 @@ impl Container {
         self.life().0.seen()
     }
 
-    /// Whether the kubelet asks for its startup and was not told of it yet.
-    pub fn is_start_awaited(&self) -> bool {
-        self.life().0.is_start_awaited()
+    /// Whether the kubelet has ever asked for its startup.
+    pub fn is_wired(&self) -> bool {
+        self.life().0.is_wired()
     }
 
     /// Whether a question of the kubelet would come after a pause.

@@ -239,9 +239,9 @@ impl Life {
         self.seen
     }
 
-    /// Whether the kubelet asks for the startup of this container and was not told of it yet in this incarnation.
-    pub const fn is_start_awaited(&self) -> bool {
-        self.is_wired && self.told.is_empty()
+    /// Whether the kubelet has ever asked for the startup of this container.
+    pub const fn is_wired(&self) -> bool {
+        self.is_wired
     }
 
     /// Whether a question of the kubelet at `now` would come after a pause: a container in its back-off is not asked

@@ -354,8 +354,8 @@ impl Pod {
         Standing {
             incarnation: member.container.incarnation().id,
             has_started: member.startup.iter().all(has_passed),
-            is_seen: member.container.seen().is_some(),
-            is_start_awaited: member.container.is_start_awaited(),
+            is_seen: member.telling.is_empty() || member.container.seen().is_some(),
+            is_wired: member.container.is_wired(),
         }
     }
 

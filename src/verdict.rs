@@ -25,8 +25,8 @@ pub struct Standing {
     pub has_started: bool,
     /// Whether its witnesses have been seen in it; so it is where there are none.
     pub is_seen: bool,
-    /// Whether the kubelet asks for its startup and was not told of it yet.
-    pub is_start_awaited: bool,
+    /// Whether the kubelet asks for its startup, so that a start is the startupProbe's to judge.
+    pub is_wired: bool,
 }
 
 /// What is known of one check when a question is asked.
@@ -72,6 +72,11 @@ impl Facts<'_> {
         self.check.probe != Probe::Startup && !self.container.has_started
     }
 
+    /// Returns whether the startupProbe has not been told yet that the container has started.
+    pub const fn is_start_awaited(&self) -> bool {
+        self.container.is_wired && !self.container.is_seen
+    }
+
     /// Returns whether a startup check has used up its failures, so that the container is to be restarted.
     pub fn is_exhausted(&self) -> bool {
         self.check.probe == Probe::Startup
@@ -96,7 +101,7 @@ impl Facts<'_> {
     }
 
     fn liveness_failure(&self) -> Option<Why> {
-        if self.waits_for_startup() || self.container.is_start_awaited || !self.is_current() {
+        if self.waits_for_startup() || self.is_start_awaited() || !self.is_current() {
             return None;
         }
         self.unhealthy().or_else(|| self.held())

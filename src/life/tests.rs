@@ -106,7 +106,6 @@ fn a_repeated_question_for_the_startup_is_judged_by_the_witnesses_of_the_200_bef
         assert_eq!(it.after(100).asked_startup(&now), expected, "{then:?}, {now:?}");
         let is_new = matches!(expected, Step::Begins(_));
         assert_eq!(it.number(), if is_new { 2 } else { 1 });
-        assert_eq!(it.life.is_start_awaited(), is_new);
     }
 }
 
@@ -114,12 +113,10 @@ fn a_repeated_question_for_the_startup_is_judged_by_the_witnesses_of_the_200_bef
 fn a_question_that_follows_no_200_of_its_path_begins_nothing() {
     let mut it = first();
     it.asked_startup(&[Sight::Missing]);
-    assert!(it.life.is_start_awaited());
     for _ in 0..300 {
         assert_eq!(it.after(1).asked_startup(&[Sight::Missing]), Step::Same);
     }
     it.told(&[there(1)]);
-    assert!(!it.life.is_start_awaited());
     assert_eq!(it.take(Sign::Asked { path: Some(StartupPath::Check(3)), seen: &[there(2)] }), Step::Same);
 }
 

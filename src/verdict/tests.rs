@@ -33,7 +33,7 @@ struct Case {
 }
 
 fn case(probe: Probe, results: &'static str) -> Case {
-    let container = Standing { incarnation: OWN, has_started: true, is_seen: true, is_start_awaited: false };
+    let container = Standing { incarnation: OWN, has_started: true, is_seen: true, is_wired: false };
     let timing = Timing::default();
     Case { probe, results, container, noted: None, sight: None, now: timing.period * 2 + timing.timeout }
 }
@@ -140,8 +140,13 @@ fn checks_wait_for_startup() {
 #[test]
 fn a_start_is_the_startup_probes_to_judge() {
     let case = case(Liveness, "FFF");
-    let awaited = Standing { is_start_awaited: true, ..case.container };
-    assert_eq!(Case { container: awaited, ..case }.answer(Liveness), "ok");
+    let awaited = Standing { is_wired: true, is_seen: false, ..case.container };
+    let seen = Standing { is_wired: true, ..case.container };
+    let mut case = Case { container: awaited, ..case };
+    assert_eq!(case.answer(Liveness), "ok");
+    // A kubelet that was restarted meanwhile never asks again: that it would be told is enough.
+    case.container = seen;
+    assert_eq!(case.answer(Liveness), "refused");
 }
 
 #[test]
