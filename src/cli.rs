@@ -2,9 +2,11 @@
 
 mod ask;
 mod demo;
+mod help;
 mod once;
 mod status;
 mod table;
+mod words;
 mod worker;
 
 use std::process::ExitCode;
@@ -14,32 +16,10 @@ use crate::log;
 use crate::supervisor::{self, SupervisorError, WORKER};
 use crate::targets::enter::{ENTER, START, enter, start};
 
+use words::Command;
+
 /// The exit status of a wrong configuration or a wrong command.
 const WRONG_USE: u8 = 2;
-
-const HELP: &str = "\
-health-proxy asks a pod's main container everything the kubelet cannot, over localhost,
-and answers /livez, /readyz, /startupz and /metrics.
-
-Usage:
-  health-proxy                    run the sidecar
-  health-proxy check              run every check once and print a table
-  health-proxy get WHAT [--verbose]
-                                  ask the running sidecar; WHAT is livez, readyz, startupz,
-                                  status, metrics or healthy
-  health-proxy get status [--json]
-                                  why is this pod not ready: a table, or the document
-  health-proxy drain              turn /readyz red, for preStop
-  health-proxy demo               watch an app fail and recover
-  health-proxy --help, --version
-
-A check is a variable: its name says which probe it feeds, its value is the target.
-  LIVENESS_WEB=http://:8080/healthz
-  READINESS_DB=tcp://:5432
-  READINESS_WARM=exec:ls /var/ready
-  STARTUP_WEB=http://:8080/healthz
-Options are appended to its name: LIVENESS_WEB_PERIOD_SECONDS=5
-";
 
 /// Why a command could not do what it is for.
 #[derive(Debug, thiserror::Error)]
@@ -58,14 +38,14 @@ enum CliError {
     Demo(#[from] demo::DemoError),
     #[error("{0}")]
     Start(String),
-    #[error("health-proxy: unknown command {0:?}; see health-proxy --help")]
-    Usage(String),
+    #[error("health-proxy: {0}")]
+    Words(#[from] words::WordsError),
 }
 
 impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
-            Self::Config(_) | Self::Usage(_) => WRONG_USE.into(),
+            Self::Config(_) | Self::Words(_) => WRONG_USE.into(),
             _ => ExitCode::FAILURE,
         }
     }
@@ -81,26 +61,30 @@ pub fn run(arguments: &[String]) -> ExitCode {
     })
 }
 
-fn dispatch(arguments: &[&str]) -> Result<ExitCode, CliError> {
-    match arguments {
-        [] => {
+fn dispatch(words: &[&str]) -> Result<ExitCode, CliError> {
+    match words {
+        // What the program starts itself with.
+        [WORKER, supervisor] => worker::run(configuration()?, supervisor),
+        [START, words @ ..] => Err(CliError::Start(start(words))),
+        [ENTER, words @ ..] => Err(CliError::Start(enter(words))),
+        ["demo", demo::SIDECAR, demo] => demo::run_sidecar(&configuration()?, demo),
+        words => follow(words::parse(words)?),
+    }
+}
+
+/// Does what somebody asked for.
+fn follow(command: Command) -> Result<ExitCode, CliError> {
+    match command {
+        Command::Sidecar => {
             // Only this is kept: what many checks take would be taken a second time here, for nothing.
             let listen = configuration()?.settings.listen;
             Ok(supervisor::run(listen)?.into())
         }
-        [command, supervisor] if *command == WORKER => worker::run(configuration()?, supervisor),
-        [command, arguments @ ..] if *command == START => Err(CliError::Start(start(arguments))),
-        [command, arguments @ ..] if *command == ENTER => Err(CliError::Start(enter(arguments))),
-        ["check"] => once::run(configuration()?),
-        ["get", "status", "--json"] | ["get", "--json", "status"] => ask::get_status(true),
-        ["get", what] => ask::get(what, false),
-        ["get", what, "--verbose"] | ["get", "--verbose", what] => ask::get(what, true),
-        ["drain"] => ask::drain(),
-        ["demo"] => demo::run(),
-        ["demo", part, demo] if *part == demo::SIDECAR => demo::run_sidecar(&configuration()?, demo),
-        ["--help" | "-h" | "help"] => Ok(print(HELP)),
-        ["--version" | "-V"] => Ok(print(concat!("health-proxy ", env!("CARGO_PKG_VERSION"), "\n"))),
-        other => Err(CliError::Usage(other.join(" "))),
+        Command::Check => once::run(configuration()?),
+        Command::Get(question) => ask::get(&question),
+        Command::Drain => ask::drain(),
+        Command::Demo => demo::run(),
+        Command::Print(text) => Ok(print(text)),
     }
 }
 

@@ -10,7 +10,7 @@ pub mod http;
 mod pattern;
 pub mod place;
 pub mod process;
-mod reason;
+pub(crate) mod reason;
 mod small_file;
 
 use std::sync::atomic::{AtomicU8, Ordering};

@@ -1,9 +1,13 @@
 //! `check`, `get`, `--help`, `--version`, and what is none of them.
 
-use std::process::Output;
+use std::net::TcpListener;
+use std::process::{Output, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
 
 use crate::app::{App, response};
-use crate::sidecar::{Sidecar, command};
+use crate::sidecar::{Sidecar, command, eventually};
 
 fn run(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
     let Output { status, stdout, stderr } = command(arguments, variables).output().unwrap();
@@ -44,7 +48,7 @@ fn get_prints_the_answer_and_fails_unless_it_is_200() {
     assert_eq!(get(&["get", "healthy"]), (Some(0), "ok\n".into(), String::new()));
     assert!(get(&["get", "metrics"]).1.contains("\nhealth_proxy_build_info{version=\""));
     let (code, _, error) = get(&["get", "nonsense"]);
-    assert_eq!(code, Some(1));
+    assert_eq!(code, Some(2));
     assert!(error.contains("accepted: livez, readyz, startupz, status, metrics, healthy"), "{error}");
 }
 
@@ -67,10 +71,70 @@ fn get_status_tells_why_a_pod_is_not_ready() {
 }
 
 #[test]
-fn get_says_when_nobody_answers() {
-    let (code, _, error) = run(&["get", "livez"], &[("HEALTH_PROXY_LISTEN", "127.0.0.1:1")]);
-    assert_eq!(code, Some(1));
-    assert!(error.starts_with("health-proxy: no sidecar answers on 127.0.0.1:1: "), "{error}");
+fn get_and_drain_say_where_nobody_answers_and_what_to_look_at() {
+    for arguments in
+        [&["get", "livez"][..], &["get", "status"], &["get", "livez", "--wait", "0.05"], &["drain"]]
+    {
+        let (code, answer, error) = run(arguments, &[("HEALTH_PROXY_LISTEN", "127.0.0.1:1")]);
+        let expected = "health-proxy: the sidecar does not answer on 127.0.0.1:1: connection refused; see whether it \
+            runs, what its log says, and whether HEALTH_PROXY_LISTEN is the same there as here\n";
+        assert_eq!((code, answer.as_str(), error.as_str()), (Some(1), "", expected), "{arguments:?}");
+    }
+}
+
+#[test]
+fn get_waits_for_a_sidecar_that_is_only_starting() {
+    let port = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = port.local_addr().unwrap().to_string();
+    let mut waiting = command(&["get", "healthy", "--wait=20"], &[("HEALTH_PROXY_LISTEN", &address)]);
+    let waiting = waiting.stdout(Stdio::piped()).spawn().unwrap();
+    // The first question gets no answer, and the next ones are refused.
+    drop(port.accept().unwrap());
+    drop(port);
+    let _sidecar = Sidecar::start(&[("HEALTH_PROXY_LISTEN", &address), ("LIVENESS_A", "tcp://:1")]);
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"ok\n"[..]));
+}
+
+#[test]
+fn get_waits_until_the_answer_is_200_and_prints_the_last_one() {
+    let is_well = Arc::new(AtomicBool::new(false));
+    let answers = Arc::clone(&is_well);
+    let app = App::answering(move |_, _| {
+        let status = if answers.load(Ordering::SeqCst) { "200 OK" } else { "500 Sick" };
+        response(status, "")
+    });
+    let url = app.url("/");
+    let sidecar = Sidecar::start(&[("READINESS_WEB", &url), ("READINESS_PERIOD_SECONDS", "0.05")]);
+    let address = sidecar.address.to_string();
+    let listen = [("HEALTH_PROXY_LISTEN", address.as_str())];
+    sidecar.wait_for("/readyz", 503);
+    let began = Instant::now();
+    let (code, answer, error) = run(&["get", "--wait", "0.3", "readyz"], &listen);
+    assert_eq!((code, answer.lines().last(), error.as_str()), (Some(1), Some("readyz check failed"), ""));
+    assert!(began.elapsed() >= Duration::from_millis(300));
+    let waiting =
+        command(&["get", "readyz", "--wait", "20"], &listen).stdout(Stdio::piped()).spawn().unwrap();
+    let asked = || sidecar.metric("health_proxy_http_requests_total{code=\"503\",path=\"/readyz\"}");
+    let before = asked();
+    eventually("it asks again", || (asked() > before).then_some(()));
+    is_well.store(true, Ordering::SeqCst);
+    let output = waiting.wait_with_output().unwrap();
+    assert_eq!((output.status.code(), output.stdout.as_slice()), (Some(0), &b"ok\n"[..]));
+}
+
+#[test]
+fn every_command_answers_to_help_and_says_what_it_lacks() {
+    for command in ["check", "get", "drain", "demo"] {
+        let (code, help, errors) = run(&[command, "--help"], &[]);
+        assert_eq!((code, errors.as_str()), (Some(0), ""), "{command}");
+        assert!(help.starts_with(&format!("Usage: health-proxy {command}")), "{help}");
+    }
+    let lacks =
+        "health-proxy: get lacks what to ask for: livez, readyz, startupz, status, metrics or healthy\n";
+    assert_eq!(run(&["get"], &[]), (Some(2), String::new(), lacks.into()));
+    let lacks = "health-proxy: get: --wait lacks its SECONDS\n";
+    assert_eq!(run(&["get", "livez", "--wait"], &[]), (Some(2), String::new(), lacks.into()));
 }
 
 #[test]
