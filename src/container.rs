@@ -30,9 +30,11 @@ impl Container {
     ) -> Self {
         let now = Instant::now();
         let life = place.recall().map(|remembered| Life::resume(remembered, now));
-        let life = life.unwrap_or_else(|| Life::first(now, is_there()));
+        let mut life = life.unwrap_or_else(|| Life::first(now, is_there()));
         let incarnation = watch::Sender::new(life.incarnation());
-        place.keep(&life.remembered());
+        if let Some(news) = life.take_news() {
+            place.keep(&news);
+        }
         Self { name, life: Mutex::new((life, place)), incarnation, refusal_logged: Mutex::default() }
     }
 
@@ -66,13 +68,20 @@ impl Container {
         self.life().0.is_pause(Instant::now())
     }
 
+    /// Takes a sign whose cause, if it is one, says enough.
+    pub fn note(&self, sign: Sign<'_>) -> Step {
+        self.take(sign, |_| String::new())
+    }
+
     /// Takes a sign. Where it begins a new incarnation, all who subscribed learn of it, and the log says why;
-    /// `evidence` names what a place of [`Cause::AskedAgain`] is.
-    pub fn take(&self, sign: Sign<'_>, evidence: impl Fn(usize) -> String) -> Step {
+    /// `evidence` returns the target whose witness shows it.
+    pub fn take(&self, sign: Sign<'_>, evidence: impl FnOnce(Cause) -> String) -> Step {
         let mut guard = self.life();
         let (life, place) = &mut *guard;
         let step = life.take(sign, Instant::now());
-        place.keep(&life.remembered());
+        if let Some(news) = life.take_news() {
+            place.keep(&news);
+        }
         let incarnation = life.incarnation();
         drop(guard);
         match step {
@@ -80,13 +89,11 @@ impl Container {
             Step::Refused(refusal) => self.log_refusal(refusal),
             Step::Begins(cause) => {
                 self.incarnation.send_replace(incarnation);
-                let evidence =
-                    if let Cause::AskedAgain(place) = cause { evidence(place) } else { String::new() };
                 tracing::info!(
                     app_container = self.name(),
                     incarnation = incarnation.number,
                     cause = %cause,
-                    evidence,
+                    evidence = evidence(cause),
                     "a new incarnation begins"
                 );
             }

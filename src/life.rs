@@ -161,6 +161,7 @@ enum Comparison {
 
 /// All that is known of the lives of one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Life {
     incarnation: Incarnation,
     /// Whether the kubelet has ever asked about it.
@@ -176,6 +177,8 @@ pub struct Life {
     /// The longest time between two questions while the container was well.
     usual_gap: Duration,
     pace: Pace,
+    /// Whether the next worker would have to know more than it was told.
+    has_news: bool,
 }
 
 /// What has to be remembered of a [`Life`] for the next worker.
@@ -208,6 +211,7 @@ impl Life {
             last_question: None,
             usual_gap: Duration::ZERO,
             pace: Pace::full(now),
+            has_news: true,
         }
     }
 
@@ -217,16 +221,16 @@ impl Life {
         Self { incarnation, was_asked, is_wired, seen, has_passed, told, ..Self::first(now, false) }
     }
 
-    /// Returns what the next worker has to know.
-    pub fn remembered(&self) -> Remembered {
-        Remembered {
+    /// Returns what the next worker has to know, where that has changed since it was taken last.
+    pub fn take_news(&mut self) -> Option<Remembered> {
+        std::mem::take(&mut self.has_news).then(|| Remembered {
             incarnation: self.incarnation,
             was_asked: self.was_asked,
             is_wired: self.is_wired,
             seen: self.seen,
             has_passed: self.has_passed,
             told: self.told.clone(),
-        }
+        })
     }
 
     /// The present incarnation.
@@ -264,14 +268,13 @@ impl Life {
             Sign::Told { path, seen } => {
                 self.told.retain(|told| told.path != path);
                 self.told.push(Told::new(path, seen));
+                self.has_news = true;
                 Step::Same
             }
-            Sign::Seen => {
-                self.seen.get_or_insert(now);
-                Step::Same
-            }
-            Sign::Passed => {
-                self.has_passed = true;
+            Sign::Seen | Sign::Passed => {
+                let has_passed = self.has_passed || matches!(sign, Sign::Passed);
+                self.has_news |= self.seen.is_none() || has_passed != self.has_passed;
+                self.has_passed = has_passed;
                 self.seen.get_or_insert(now);
                 Step::Same
             }
@@ -298,6 +301,7 @@ impl Life {
         if self.has_passed && !is_pause {
             self.usual_gap = self.usual_gap.max(self.gap(now).unwrap_or_default());
         }
+        self.has_news |= !self.was_asked || (is_startup && !self.is_wired);
         self.was_asked = true;
         self.is_wired |= is_startup;
         self.last_question = Some(now);
@@ -340,6 +344,7 @@ impl Life {
         self.incarnation = Incarnation { id: id + 1, number: number + 1, began: now, is_joined: false };
         (self.seen, self.has_passed) = (None, false);
         self.told.clear();
+        self.has_news = true;
         Step::Begins(cause)
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use crate::container::Container;
 use crate::grammar::RESERVED;
-use crate::life::{Incarnation, Sign, StartupPath, Step};
+use crate::life::{Cause, Incarnation, Sign, StartupPath, Step};
 use crate::lookout::Lookout;
 use crate::memory::Place;
 use crate::probe::Probe;
@@ -239,9 +239,7 @@ impl Pod {
     fn wants_sights(&self, asked: Probe, scope: Scope) -> bool {
         match asked {
             Probe::Liveness => false,
-            Probe::Readiness => {
-                self.entries_of(asked, scope).any(|entry| entry.status.borrow().noted.is_some())
-            }
+            Probe::Readiness => self.entries_of(asked, scope).any(Entry::is_noted),
             Probe::Startup => self
                 .scoped(scope)
                 .any(|member| member.startup.is_empty() && member.container.seen().is_none()),
@@ -256,8 +254,7 @@ impl Pod {
             Probe::Readiness => {
                 for (place, sight) in sights {
                     let entry = &self.entries[*place];
-                    let is_contradicted = sight.contradicts(entry.status.borrow().noted.as_ref());
-                    if is_contradicted {
+                    if entry.is_contradicted(sight) {
                         entry.lose(sight);
                         self.lookout.wake();
                     }
@@ -275,7 +272,7 @@ impl Pod {
                 && member.container.seen().is_none()
                 && member.telling.iter().all(is_there)
             {
-                member.container.take(Sign::Seen, |_| String::new());
+                member.container.note(Sign::Seen);
                 self.changes.send_replace(());
             }
         }
@@ -303,7 +300,7 @@ impl Pod {
             let seen = listeners.map(|listeners| self.sights_of(member, &listeners)).unwrap_or_default();
             let step = member
                 .container
-                .take(Sign::Asked { path, seen: &seen }, |place| self.evidence(member, place));
+                .take(Sign::Asked { path, seen: &seen }, |cause| self.evidence(member, cause));
             if matches!(step, Step::Begins(_)) {
                 self.lookout.wake();
             }
@@ -312,17 +309,11 @@ impl Pod {
 
     /// Where nobody asks for the startup of a container, a witness tells that it is a different one.
     fn compare_noted(&self, member: &Member, listeners: &Listeners) {
-        let is_changed = |entry: &Entry| {
-            Arc::ptr_eq(&entry.container, &member.container)
-                && entry
-                    .status
-                    .borrow()
-                    .noted
-                    .as_ref()
-                    .is_some_and(|noted| entry.sight(listeners).contradicts(Some(noted)))
-        };
-        if self.entries.iter().any(is_changed) {
-            member.container.take(Sign::WitnessChanged, |_| String::new());
+        let own = self.entries.iter().filter(|entry| Arc::ptr_eq(&entry.container, &member.container));
+        let mut changed =
+            own.filter(|entry| entry.is_noted() && entry.is_contradicted(&entry.sight(listeners)));
+        if let Some(entry) = changed.next() {
+            entry.witness_changed();
         }
     }
 
@@ -331,7 +322,7 @@ impl Pod {
         let listeners = Listeners::read();
         for member in self.scoped(scope) {
             let seen = self.sights_of(member, &listeners);
-            member.container.take(Sign::Told { path, seen: &seen }, |_| String::new());
+            member.container.note(Sign::Told { path, seen: &seen });
         }
     }
 
@@ -339,8 +330,10 @@ impl Pod {
         member.telling.iter().map(|place| self.entries[*place].sight(listeners)).collect()
     }
 
-    fn evidence(&self, member: &Member, place: usize) -> String {
-        member.telling.get(place).map(|place| self.entries[*place].check.target.clone()).unwrap_or_default()
+    /// Returns the target whose witness is a different one.
+    fn evidence(&self, member: &Member, cause: Cause) -> String {
+        let place = if let Cause::AskedAgain(place) = cause { member.telling.get(place) } else { None };
+        place.map(|place| self.entries[*place].check.target.clone()).unwrap_or_default()
     }
 
     /// Returns what is known of the container in place `container`.

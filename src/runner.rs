@@ -208,12 +208,12 @@ impl<A: Attempt> Runner<A> {
     fn tell(&mut self, passed: bool, is_different: bool, change: Change) {
         self.remember();
         if is_different {
-            self.container.take(Sign::WitnessChanged, |_| String::new());
+            self.container.take(Sign::WitnessChanged, |_| self.check.target.clone());
             self.lookout.wake();
         }
         if passed {
             self.nudge.set_lost(false);
-            self.container.take(Sign::Passed, |_| String::new());
+            self.container.note(Sign::Passed);
         }
         if change != Change::None || passed {
             self.changes.send_replace(());

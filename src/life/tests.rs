@@ -182,9 +182,22 @@ fn after_a_restart_of_the_sidecar_a_first_question_for_the_startup_is_no_first_o
 #[test]
 fn the_next_worker_goes_on_from_what_was_remembered() {
     let mut it = Case::started(&[there(1)]);
-    it.life = Life::resume(it.life.remembered(), it.now);
+    let news = it.life.take_news().expect("it was asked, and told");
+    it.life = Life::resume(news, it.now);
     assert_eq!(it.after(1).asked_startup(&[there(1)]), Step::Refused(Refusal::SameWitnesses));
     assert_eq!(it.asked_startup(&[there(2)]), Step::Begins(Cause::AskedAgain(0)));
+}
+
+#[test]
+fn the_next_worker_is_told_only_what_is_new() {
+    let mut it = Case::started(&[there(1)]);
+    assert!(it.life.take_news().is_some());
+    it.take(Sign::Passed);
+    it.after(1).asked();
+    it.asked_startup(&[there(1)]);
+    assert_eq!(it.life.take_news(), None);
+    it.asked_startup(&[there(2)]);
+    assert!(it.life.take_news().is_some());
 }
 
 /// What can happen in a pod with one witness.

@@ -44,9 +44,9 @@ pub(super) struct Lines {
 }
 
 impl Lines {
-    /// Makes room for so many bytes, where the last piece was if that has gone.
+    /// Makes room for so many bytes in all, where the last piece was if that has gone; what is written stays.
     pub(super) fn make_room(&mut self, bytes: usize) {
-        self.bytes.resize(bytes, 0);
+        self.bytes.resize(bytes.max(self.length), 0);
     }
 
     pub(super) const fn len(&self) -> usize {
@@ -140,6 +140,15 @@ fn copy_ends<const SIZE: usize>(from: &[u8], to: &mut [u8]) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn less_room_than_is_taken_cuts_nothing() {
+        let mut lines = Lines::default();
+        let text = "x".repeat(100_000);
+        lines.text(&text);
+        lines.make_room(1000);
+        assert_eq!(lines.take(), text);
+    }
 
     #[test]
     fn lines_as_prometheus_reads_them() {

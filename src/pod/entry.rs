@@ -108,9 +108,25 @@ impl Entry {
         self.nudge.run_early();
     }
 
+    /// Returns whether a witness of the present incarnation was noted.
+    pub(super) fn is_noted(&self) -> bool {
+        self.status.borrow().noted.is_some()
+    }
+
+    /// Returns whether a witness that was noted in the present incarnation is gone, or is a different one.
+    pub(super) fn is_contradicted(&self, sight: &Sight) -> bool {
+        let status = self.status.borrow();
+        status.incarnation == self.container.incarnation().id && sight.contradicts(status.noted.as_ref())
+    }
+
+    /// Tells its container that the witness is gone, or is a different one.
+    pub(super) fn witness_changed(&self) {
+        self.container.take(Sign::WitnessChanged, |_| self.check.target.clone());
+    }
+
     /// Takes it that its witness is gone, or is a different one.
     pub(super) fn lose(&self, sight: &Sight) {
-        self.container.take(Sign::WitnessChanged, |_| String::new());
+        self.witness_changed();
         if !self.nudge.is_lost() {
             self.nudge.set_lost(true);
             tracing::debug!(check = self.check.name, ?sight, "who passed last is not there");

@@ -21,20 +21,28 @@ const KILLS_PER_LIFE: usize = 4;
 const LIVES: usize = 250;
 
 #[test]
-fn a_thousand_kills_of_the_worker_refuse_no_request() {
+fn a_thousand_kills_of_the_worker_refuse_no_request_and_change_no_answer() {
     let app = App::answering(|_, _| response("200 OK", ""));
     let (mut kills, mut answers) = (0, 0);
     for _ in 0..LIVES {
-        let sidecar = Sidecar::start(&[("LIVENESS_WEB", &app.url("/"))]);
+        let sidecar = Sidecar::start(&[
+            ("LIVENESS_WEB", &app.url("/")),
+            ("READINESS_WEB", &app.url("/")),
+            ("READINESS_DB", "tcp://:1"),
+            ("READINESS_DB_REQUIRED", "false"),
+        ]);
+        let expected = eventually("both checks have run", || {
+            let answer = sidecar.get("/readyz?verbose");
+            (answer.status == 200 && !answer.body.contains("no result yet")).then_some(answer.body)
+        });
         let (stop, answered) = (Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
         let (stopped, count, address) = (Arc::clone(&stop), Arc::clone(&answered), sidecar.address);
         let caller = std::thread::spawn(move || {
             while !stopped.load(Ordering::SeqCst) {
+                let question = b"GET /readyz?verbose HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
                 // A connection that the dead worker had accepted is reset; one that is refused is the fault.
-                match raw(address, b"GET /livez HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n") {
-                    Ok(answer) if answer.starts_with("HTTP/1.1 200") => {
-                        count.fetch_add(1, Ordering::SeqCst);
-                    }
+                match raw(address, question) {
+                    Ok(answer) if answer.ends_with(&expected) => drop(count.fetch_add(1, Ordering::SeqCst)),
                     Ok(answer) => assert!(answer.is_empty(), "{answer}"),
                     Err(error) => assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset, "{error}"),
                 }
@@ -50,7 +58,7 @@ fn a_thousand_kills_of_the_worker_refuse_no_request() {
             kills += 1;
         }
         stop.store(true, Ordering::SeqCst);
-        caller.join().expect("no request was refused");
+        caller.join().expect("no request was refused, and no answer was a different one");
         answers += answered.load(Ordering::SeqCst);
     }
     assert_eq!(kills, 1000);
