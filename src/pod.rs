@@ -20,7 +20,7 @@ use crate::life::{Cause, Incarnation, Sign, StartupPath, Step};
 use crate::lookout::Lookout;
 use crate::memory::Place;
 use crate::probe::Probe;
-use crate::unix_time::{TimeOfDay, UnixTime};
+use crate::unix_time::{self, TimeOfDay};
 use crate::verdict::{Facts, Finding, Standing, Verdict, Why};
 use crate::witness::{Listeners, Sight};
 
@@ -100,7 +100,7 @@ impl Pod {
         let mut drained = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
         let (since, place) = &mut *drained;
         if since.is_none() {
-            *since = Some(UnixTime::now().unix());
+            *since = Some(unix_time::now());
             place.keep(since);
             tracing::info!("draining");
         }

@@ -9,7 +9,7 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep_until};
 
-use crate::check::Check;
+use crate::check::{Check, Timing};
 use crate::container::Container;
 use crate::life::{Incarnation, Sign};
 use crate::lookout::{Lookout, Nudge};
@@ -24,6 +24,36 @@ use crate::witness::{Listeners, Sight};
 
 /// What holds a check back: the startup checks that have to pass first, each with its container.
 pub type Gate = Arc<[(watch::Receiver<Status>, Arc<Container>)]>;
+
+/// When a check runs through one incarnation.
+struct Course {
+    schedule: Schedule,
+    /// When the last run ended.
+    free: Instant,
+    /// Whether the unhealthy period applies.
+    is_degraded: bool,
+}
+
+impl Course {
+    const fn new(first: Instant, is_degraded: bool) -> Self {
+        Self { schedule: Schedule::starting(first), free: first, is_degraded }
+    }
+
+    /// Returns how late a run began, after it was due or the one before had ended.
+    fn late(&self, run: &Run) -> Duration {
+        run.began.saturating_duration_since(self.schedule.due().max(self.free))
+    }
+
+    /// Goes on after a run; an early one changes nothing of when the next is due.
+    fn go_on(&mut self, timing: &Timing, run: &Run, is_healthy: bool, is_early: bool) {
+        self.free = run.began + run.duration;
+        self.is_degraded = !run.outcome.passed() || (self.is_degraded && !is_healthy);
+        if !is_early {
+            let period = timing.period_when(self.is_degraded);
+            self.schedule = self.schedule.after_run(run.began, self.free, period);
+        }
+    }
+}
 
 /// The task of one check.
 pub struct Runner<A> {
@@ -84,30 +114,21 @@ impl<A: Attempt> Runner<A> {
     async fn live(&mut self, incarnation: Incarnation) -> Infallible {
         // In boxes of their own, since a resting check should not pay for the memory of a running one.
         Box::pin(self.wait_for_startup()).await;
-        let mut schedule = Schedule::starting(self.first_run(incarnation));
-        let (mut free, mut is_degraded) = (schedule.due(), self.has_failed());
+        let mut course = Course::new(self.first_run(incarnation), self.has_failed());
+        self.status.send_modify(|status| status.due = Some(course.schedule.due()));
         loop {
             self.rest_if_started().await;
-            self.status.send_modify(|status| status.due = Some(schedule.due()));
-            let is_early = self.wait_for_run(schedule.due()).await;
+            let is_early = self.wait_for_run(course.schedule.due()).await;
             let run = Box::pin(attempt(&self.check, &*self.target)).await;
-            let (began, passed) = (run.began, run.outcome.passed());
-            if is_early && !passed {
+            if is_early && !run.outcome.passed() {
                 // It was not due, and can only help.
                 self.log_run(&run);
                 continue;
             }
-            let ended = began + run.duration;
             if !is_early {
-                let late = began.saturating_duration_since(schedule.due().max(free));
-                self.schedule_delay.observe(late.as_secs_f64());
+                self.schedule_delay.observe(course.late(&run).as_secs_f64());
             }
-            free = ended;
-            let is_healthy = self.record(run);
-            is_degraded = !passed || (is_degraded && !is_healthy);
-            if !is_early {
-                schedule = schedule.after_run(began, ended, self.check.timing.period_when(is_degraded));
-            }
+            self.record(run, &mut course, is_early);
         }
     }
 
@@ -169,8 +190,8 @@ impl<A: Attempt> Runner<A> {
         }
     }
 
-    /// Publishes a run, and returns whether the check is healthy after it.
-    fn record(&mut self, run: Run) -> bool {
+    /// Publishes a run, and when the next is due.
+    fn record(&mut self, run: Run, course: &mut Course, is_early: bool) {
         self.log_run(&run);
         let passed = run.outcome.passed();
         let sight = self.is_news(passed).then(|| self.target.sight(&Listeners::read()));
@@ -183,6 +204,8 @@ impl<A: Attempt> Runner<A> {
             change = status.record(run);
             status.certificate_expiry = self.target.certificate_expiry();
             is_healthy = status.tracker.is_healthy();
+            course.go_on(&self.check.timing, &logged, is_healthy, is_early);
+            status.due = Some(course.schedule.due());
             if noted.is_some() {
                 status.noted = noted;
             }
@@ -191,7 +214,6 @@ impl<A: Attempt> Runner<A> {
             self.tell(passed, is_different, change);
         }
         self.log_change(&logged, change, is_healthy);
-        is_healthy
     }
 
     /// Whether a run tells more than that all is as it was.

@@ -11,7 +11,7 @@ use crate::check::Check;
 use crate::life::Incarnation;
 use crate::outcome::{Kind, Outcome};
 use crate::tracker::{Change, Tracker};
-use crate::unix_time::UnixTime;
+use crate::unix_time;
 use crate::witness::Witness;
 
 pub use history::{HISTORY, History, PastRun};
@@ -143,7 +143,7 @@ impl Status {
         self.history.push(&run);
         if passed {
             self.first_success.get_or_insert(now);
-            self.last_success = Some(UnixTime::now().unix());
+            self.last_success = Some(unix_time::now());
         } else {
             self.last_failure = Some(Arc::new(run.clone()));
         }

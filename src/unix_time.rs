@@ -5,6 +5,11 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use tokio::time::Instant;
 
+/// Returns the present time since 1970.
+pub fn now() -> Duration {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default()
+}
+
 /// One moment on both clocks, to turn the one into the other.
 #[derive(Clone, Copy, Debug)]
 pub struct UnixTime {
@@ -15,13 +20,7 @@ pub struct UnixTime {
 impl UnixTime {
     /// The present moment.
     pub fn now() -> Self {
-        let unix = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { monotonic: Instant::now(), unix }
-    }
-
-    /// Since 1970.
-    pub const fn unix(&self) -> Duration {
-        self.unix
+        Self { monotonic: Instant::now(), unix: now() }
     }
 
     /// An instant as the time since 1970, by the wall clock of now.

@@ -12,7 +12,7 @@ use nix::unistd::{SysconfVar, sysconf};
 
 use super::text::Lines;
 use crate::proc_stat::ProcStat;
-use crate::unix_time::UnixTime;
+use crate::unix_time;
 
 /// What does not change while the process lives.
 #[derive(Debug)]
@@ -26,7 +26,7 @@ impl Process {
     pub(super) fn starting() -> Self {
         let page_size =
             sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| u64::try_from(size).ok());
-        Self { started: UnixTime::now().unix(), page_size: page_size.unwrap_or(4096) }
+        Self { started: unix_time::now(), page_size: page_size.unwrap_or(4096) }
     }
 
     /// What is there to be had: without `/proc`, not all of it.
