@@ -22,6 +22,8 @@ pub struct Check {
     pub timing: Timing,
     /// Whether it can fail its probe.
     pub required: bool,
+    /// The group of which one check has to pass; `None`: it has to pass itself.
+    pub any_of: Option<Arc<str>>,
     /// How long its failure stands at least, once it has passed in the same incarnation; only liveness has this.
     pub hold: Duration,
 }

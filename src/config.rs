@@ -60,8 +60,9 @@ fn check(spec: &Spec, hold: Option<Duration>, problems: &mut Vec<Problem>) -> Op
     let target = target(spec, problems)?;
     let (probe, name, shown) = (spec.probe, spec.name(), spec.target.shown());
     let (container, timing, required) = (spec.container.clone(), spec.timing, spec.required);
+    let any_of = spec.any_of.clone();
     let hold = hold.filter(|_| probe == Probe::Liveness).unwrap_or_default();
-    Some((Arc::new(Check { probe, name, target: shown, container, timing, required, hold }), target))
+    Some((Arc::new(Check { probe, name, target: shown, container, timing, required, any_of, hold }), target))
 }
 
 fn target(spec: &Spec, problems: &mut Vec<Problem>) -> Option<Target> {

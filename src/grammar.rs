@@ -50,6 +50,8 @@ pub struct Spec {
     pub timing: Timing,
     /// Whether it can fail its probe.
     pub required: bool,
+    /// The group of which one check has to pass.
+    pub any_of: Option<Arc<str>>,
     /// The options that only its kind of target knows, as text.
     pub options: Options,
 }
@@ -59,7 +61,7 @@ impl Spec {
     pub fn new(probe: Probe, name: &str, target: TargetSpec) -> Self {
         let variable = format!("{}{}", probe.variable_prefix(), name.to_ascii_uppercase().replace('-', "_"));
         let (timing, options) = (Timing::default(), Options::default());
-        Self { probe, variable, target, container: None, timing, required: true, options }
+        Self { probe, variable, target, container: None, timing, required: true, any_of: None, options }
     }
 
     /// Returns the check's name: the rest of the variable in lower case, `_` as `-`.
@@ -100,6 +102,7 @@ pub fn write(spec: &Spec) -> Vec<(String, String)> {
     let mut options = spec.timing.written();
     options.extend(spec.container.iter().map(|name| (options::CONTAINER, name.to_string())));
     options.extend((!spec.required).then(|| (options::REQUIRED, spec.required.to_string())));
+    options.extend(spec.any_of.iter().map(|group| (options::ANY_OF, group.to_string())));
     options.extend(spec.options.iter().map(|(name, value)| (name, value.to_owned())));
     let option = |(name, value)| (options::OptionName::variable(name, &spec.variable), value);
     std::iter::once((spec.variable.clone(), spec.target.to_string()))
@@ -149,11 +152,12 @@ impl Reading {
             let timing = Timing::read(probe, timing, &mut given);
             let own = given.take(options::CONTAINER, values::container);
             let required = given.take(options::REQUIRED, values::boolean).unwrap_or(true);
+            let any_of = given.take(options::ANY_OF, values::group);
             let (options, problems) = given.split();
             self.problems.extend(problems);
             let Some(target) = target else { continue };
             let (variable, container) = (variable.to_owned(), own.or_else(|| container.clone()));
-            let spec = Spec { probe, variable, target, container, timing, required, options };
+            let spec = Spec { probe, variable, target, container, timing, required, any_of, options };
             if is_broken { &mut self.broken } else { &mut self.specs }.push(spec);
         }
     }

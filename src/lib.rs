@@ -9,6 +9,7 @@ pub mod check;
 pub mod cli;
 pub mod config;
 pub mod container;
+pub mod gate;
 pub mod grammar;
 pub mod handover;
 pub mod life;

@@ -2,6 +2,7 @@
 //!
 //! It reads, and passes on what the kubelet says. The tasks of the checks write, and `life` decides.
 
+mod answers;
 mod entry;
 mod look;
 mod look_out;
@@ -15,13 +16,13 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use crate::container::Container;
-use crate::grammar::RESERVED;
+use crate::gate::{Gate, Startup};
 use crate::life::{Cause, Incarnation, Sign, StartupPath, Step};
 use crate::lookout::Lookout;
 use crate::memory::Place;
 use crate::probe::Probe;
-use crate::unix_time::{self, TimeOfDay};
-use crate::verdict::{Facts, Finding, Standing, Verdict, Why};
+use crate::unix_time;
+use crate::verdict::{Standing, Why};
 use crate::witness::{Listeners, Sight};
 
 pub use entry::{Entry, Visible};
@@ -45,8 +46,8 @@ pub struct Pod {
 #[derive(Debug)]
 struct Member {
     container: Arc<Container>,
-    /// The required startup checks of the container and of the pod.
-    startup: Vec<usize>,
+    /// The startup checks of the container and of the pod.
+    gate: Arc<Gate>,
     /// Those, or where there are none, the checks whose witnesses tell.
     telling: Vec<usize>,
 }
@@ -66,7 +67,7 @@ impl Pod {
         drained: Place<Option<Duration>>,
     ) -> Self {
         let member = |(place, container)| Member {
-            startup: startup_of(place, &entries),
+            gate: Arc::new(gate_of(place, &entries)),
             telling: telling_of(place, &entries),
             container,
         };
@@ -83,6 +84,16 @@ impl Pod {
     /// Returns the scope of the container called `name`, if checks name it.
     pub fn scope_of(&self, name: &str) -> Option<Scope> {
         self.containers().position(|container| container.name() == Some(name)).map(Scope::Container)
+    }
+
+    /// Returns what holds back the checks of the container in place `container`.
+    pub fn gate(&self, container: usize) -> Arc<Gate> {
+        Arc::clone(&self.containers[container].gate)
+    }
+
+    /// Returns where the task of a check tells of its changes.
+    pub fn announcer(&self) -> watch::Sender<()> {
+        self.changes.clone()
     }
 
     /// The task of the lookout watches by this.
@@ -132,95 +143,14 @@ impl Pod {
         self.entries_of(asked, Scope::Pod).find(|entry| entry.check.name == name)
     }
 
-    /// Returns whether a probe passes.
-    pub fn passes(&self, asked: Probe, scope: Scope) -> bool {
-        let look = self.look(asked, scope);
-        let is_good = |entry: &Entry| {
-            !entry.check.required || look.facts(entry, |facts| facts.failure(asked).is_none())
-        };
-        self.entries_of(asked, scope).all(is_good) && self.built_in(asked, &look).next().is_none()
-    }
-
-    /// Returns the whole answer of a probe, without the checks named in `excluded`.
-    pub fn verdict(&self, asked: Probe, scope: Scope, excluded: &[String]) -> Verdict {
-        let look = self.look(asked, scope);
-        let finding = |entry: &Entry| look.facts(entry, |facts| facts.finding(asked));
-        let own = self.entries_of(asked, scope).map(|entry| (entry.check.name.clone(), finding(entry)));
-        let built_in = self.built_in(asked, &look).map(|(name, why)| (name.to_owned(), Finding::Failed(why)));
-        let mut findings: Vec<_> = own.chain(built_in).collect();
-        findings.sort_by(|a, b| a.0.cmp(&b.0));
-        for (name, finding) in &mut findings {
-            if excluded.contains(name) {
-                *finding = Finding::Excluded;
-            }
-        }
-        let is_known = |name: &str| self.entries_of(asked, scope).any(|entry| entry.check.name == name);
-        let mut unknown: Vec<_> = excluded
-            .iter()
-            .filter(|name| !RESERVED.contains(&name.as_str()) && !is_known(name))
-            .cloned()
-            .collect();
-        unknown.sort_unstable();
-        unknown.dedup();
-        Verdict { findings, unknown }
-    }
-
-    /// Returns what the path of one check says of it.
-    pub fn finding(&self, asked: Probe, entry: &Entry) -> Finding {
-        let look = self.look(asked, entry.scope());
-        let exhausted = || self.exhausted(&look).filter(|_| asked == Probe::Liveness && entry.check.required);
-        match look.facts(entry, |facts| facts.finding(asked)) {
-            passing @ (Finding::Ok | Finding::Waits) => exhausted().map_or(passing, Finding::Failed),
-            failing => failing,
-        }
-    }
-
-    /// Reasons that belong to no check of the probe itself.
-    fn built_in(&self, asked: Probe, look: &Look<'_>) -> impl Iterator<Item = (&'static str, Why)> {
-        let is_asked_for_traffic = asked == Probe::Readiness;
-        let drained = || self.drained.lock().unwrap_or_else(PoisonError::into_inner).0;
-        let drain =
-            is_asked_for_traffic.then(drained).flatten().map(|since| Why::Draining(TimeOfDay::at(since)));
-        let shutdown = (is_asked_for_traffic && self.is_shutting_down()).then_some(Why::ShuttingDown);
-        let startup = match asked {
-            Probe::Liveness => self.exhausted(look),
-            Probe::Readiness => self.startup_reason(look, |facts| facts.failure(Probe::Startup)),
-            Probe::Startup => None,
-        };
-        [("drain", drain), ("shutdown", shutdown), ("startup", startup)]
-            .into_iter()
-            .filter_map(|(name, why)| Some((name, why?)))
-    }
-
-    fn exhausted(&self, look: &Look<'_>) -> Option<Why> {
-        self.startup_reason(look, |facts| {
-            facts.is_exhausted().then(|| facts.failure(Probe::Startup)).flatten()
-        })
-    }
-
-    /// The required startup checks that fail in `why`, with their reasons.
-    fn startup_reason(&self, look: &Look<'_>, why: impl Fn(Facts<'_>) -> Option<Why>) -> Option<Why> {
-        let is_startup = |entry: &&Entry| entry.check.probe == Probe::Startup && entry.check.required;
-        let startup = self.entries.iter().filter(|entry| look.scope.includes(entry)).filter(is_startup);
-        let failing = startup.filter_map(|entry| Some((entry.check.name.clone(), look.facts(entry, &why)?)));
-        let failing: Vec<_> = failing.collect();
-        (!failing.is_empty()).then_some(Why::Startup(failing))
-    }
-
     /// Returns when the startup of the container in place `container` passed in its present incarnation.
     pub fn started_at(&self, container: usize) -> Option<Instant> {
         let member = &self.containers[container];
-        if member.startup.is_empty() {
+        if member.gate.is_absent() {
             let began = member.container.incarnation().began;
             return if member.telling.is_empty() { Some(began) } else { member.container.seen() };
         }
-        let passed = |place: &usize| {
-            let entry = &self.entries[*place];
-            let status = entry.status.borrow();
-            (status.incarnation == entry.container.incarnation().id && status.tracker.is_healthy())
-                .then_some(status.since)
-        };
-        member.startup.iter().map(passed).collect::<Option<Vec<_>>>()?.into_iter().max()
+        member.gate.opened_at()
     }
 
     /// Looks at all that answers about `asked` are made of, at one moment.
@@ -240,9 +170,9 @@ impl Pod {
         match asked {
             Probe::Liveness => false,
             Probe::Readiness => self.entries_of(asked, scope).any(Entry::is_noted),
-            Probe::Startup => self
-                .scoped(scope)
-                .any(|member| member.startup.is_empty() && member.container.seen().is_none()),
+            Probe::Startup => {
+                self.scoped(scope).any(|member| member.gate.is_absent() && member.container.seen().is_none())
+            }
         }
     }
 
@@ -265,7 +195,7 @@ impl Pod {
 
     /// Notes which containers without startup checks are there now.
     pub(crate) fn note_seen(&self, sights: &[(usize, Sight)]) {
-        for member in self.containers.iter().filter(|member| member.startup.is_empty()) {
+        for member in self.containers.iter().filter(|member| member.gate.is_absent()) {
             let is_there =
                 |place: &usize| sights.iter().any(|(at, sight)| at == place && sight.witness().is_some());
             if !member.telling.is_empty()
@@ -339,14 +269,9 @@ impl Pod {
     /// Returns what is known of the container in place `container`.
     fn standing(&self, container: usize) -> Standing {
         let member = &self.containers[container];
-        let has_passed = |place: &usize| {
-            let entry = &self.entries[*place];
-            let status = entry.status.borrow();
-            status.incarnation == entry.container.incarnation().id && status.tracker.is_healthy()
-        };
         Standing {
             incarnation: member.container.incarnation().id,
-            has_started: member.startup.iter().all(has_passed),
+            has_started: member.gate.is_open(),
             is_seen: member.telling.is_empty() || member.container.seen().is_some(),
             is_wired: member.container.is_wired(),
         }
@@ -369,11 +294,19 @@ impl Pod {
 }
 
 /// The required startup checks that hold back the container in place `container`: its own and those of the pod.
-pub fn startup_of(container: usize, entries: &[Entry]) -> Vec<usize> {
+fn startup_of(container: usize, entries: &[Entry]) -> Vec<usize> {
     let scope = Scope::Container(container);
     let gates =
         |entry: &&Entry| scope.includes(entry) && entry.check.probe == Probe::Startup && entry.check.required;
     entries.iter().filter(gates).map(|entry| entry.place).collect()
+}
+
+fn gate_of(container: usize, entries: &[Entry]) -> Gate {
+    let startup = |place: usize| {
+        let Entry { check, status, container, .. } = &entries[place];
+        (check.any_of.clone(), Startup { status: status.clone(), container: Arc::clone(container) })
+    };
+    Gate::new(startup_of(container, entries).into_iter().map(startup))
 }
 
 /// The checks that tell of the startup of the container in place `container`: without startup checks, those of its

@@ -11,6 +11,7 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::check::{Check, Timing};
 use crate::container::Container;
+use crate::gate::Gate;
 use crate::life::{Incarnation, Sign};
 use crate::lookout::{Lookout, Nudge};
 use crate::memory::{Place, RememberedCheck};
@@ -21,9 +22,6 @@ use crate::status::{Run, Status};
 use crate::targets::{Attempt, Stage};
 use crate::tracker::Change;
 use crate::witness::{Listeners, Sight};
-
-/// What holds a check back: the startup checks that have to pass first, each with its container.
-pub type Gate = Arc<[(watch::Receiver<Status>, Arc<Container>)]>;
 
 /// When a check runs through one incarnation.
 struct Course {
@@ -65,8 +63,8 @@ pub struct Runner<A> {
     pub status: watch::Sender<Status>,
     /// Where the next worker finds it.
     pub place: Place<RememberedCheck>,
-    /// The startup checks; empty for a startup check itself.
-    pub gate: Gate,
+    /// The startup of its container; absent for a startup check itself.
+    pub gate: Arc<Gate>,
     /// What the check is about: tells of new incarnations, and takes the signs of one.
     pub container: Arc<Container>,
     /// Asks for a run before the next is due.
@@ -147,16 +145,12 @@ impl<A: Attempt> Runner<A> {
         self.status.borrow().last.as_ref().is_some_and(|run| !run.outcome.passed())
     }
 
-    /// Readiness and liveness checks do not run before every required startup check has passed.
+    /// Readiness and liveness checks do not run before the startup of their container has passed.
     async fn wait_for_startup(&self) {
-        for (status, container) in &*self.gate {
-            let has_passed = |status: &Status| {
-                status.incarnation == container.incarnation().id && status.tracker.is_healthy()
-            };
-            if status.clone().wait_for(has_passed).await.is_err() {
-                // Its task is gone, and the whole process is about to follow.
-                std::future::pending::<()>().await;
-            }
+        let mut changes = self.changes.subscribe();
+        while !self.gate.is_open() {
+            // This task itself holds a sender, so there is always one.
+            let _ = changes.changed().await;
         }
     }
 

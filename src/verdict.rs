@@ -154,6 +154,13 @@ impl Facts<'_> {
 pub enum Finding {
     /// It passes.
     Ok,
+    /// It is a group, and passes by these of its checks.
+    AnyOf {
+        /// Their names.
+        passing: Vec<String>,
+        /// How many checks it has.
+        count: usize,
+    },
     /// It passes, since it waits for startup.
     Waits,
     /// The caller did not want to know.
@@ -162,6 +169,29 @@ pub enum Finding {
     NotRequired(Why),
     /// It fails, and so does the probe.
     Failed(Why),
+}
+
+/// Returns what an answer says of a group, of whose checks one has to pass.
+pub fn of_group(members: Vec<(String, Finding)>) -> Finding {
+    let count = members.len();
+    let (mut passing, mut failing, mut is_required) = (Vec::new(), Vec::new(), false);
+    for (name, finding) in members {
+        match finding {
+            Finding::Failed(why) => {
+                is_required = true;
+                failing.push((name, why));
+            }
+            Finding::NotRequired(why) => failing.push((name, why)),
+            // They wait for the same startup.
+            Finding::Waits => return Finding::Waits,
+            Finding::Ok | Finding::AnyOf { .. } | Finding::Excluded => passing.push(name),
+        }
+    }
+    match (passing.is_empty(), is_required) {
+        (false, _) => Finding::AnyOf { passing, count },
+        (true, true) => Finding::Failed(Why::Several(failing)),
+        (true, false) => Finding::NotRequired(Why::Several(failing)),
+    }
 }
 
 /// What an answer says as a whole.

@@ -8,11 +8,12 @@ use tokio::time::Instant;
 
 use crate::check::Check;
 use crate::container::Container;
+use crate::gate::Gate;
 use crate::lookout::{Lookout, Nudge};
 use crate::memory::{Memory, RememberedCheck};
-use crate::pod::{Entry, Pod, Visible, startup_of};
+use crate::pod::{Entry, Pod, Visible};
 use crate::probe::Probe;
-use crate::runner::{Gate, Runner};
+use crate::runner::Runner;
 use crate::status::Status;
 use crate::targets::Attempt;
 use crate::witness::{Listeners, Sight};
@@ -57,12 +58,19 @@ pub(super) fn assemble<A: Attempt + 'static>(
         entries.push(Entry::new(place, known, readers, container, visible, nudged, &listeners));
         idle.push(Idle { check, target, status, nudge });
     }
+    let places: Vec<_> =
+        entries.iter().map(|entry| (entry.container_place(), Arc::clone(&entry.container))).collect();
+    let pod = Pod::new(containers, entries, lookout, changes, memory.place(POD));
     let runner = |(place, idle): (usize, Idle<A>)| Runner {
-        gate: gate(&idle.check, place, &entries),
-        container: Arc::clone(&entries[place].container),
+        gate: if idle.check.probe == Probe::Startup {
+            Arc::new(Gate::default())
+        } else {
+            pod.gate(places[place].0)
+        },
+        container: Arc::clone(&places[place].1),
         place: memory.place(first_check + place),
-        lookout: Arc::clone(&lookout),
-        changes: changes.clone(),
+        lookout: Arc::clone(pod.lookout()),
+        changes: pod.announcer(),
         schedule_delay: schedule_delay.clone(),
         check: idle.check,
         target: idle.target,
@@ -70,7 +78,7 @@ pub(super) fn assemble<A: Attempt + 'static>(
         nudge: idle.nudge,
     };
     let runners = idle.into_iter().enumerate().map(runner).collect();
-    (Pod::new(containers, entries, lookout, changes, memory.place(POD)), runners)
+    (pod, runners)
 }
 
 /// The containers that checks name, in the order of the alphabet, and before them the pod for those that name none.
@@ -104,16 +112,4 @@ fn status(check: &Check, container: &Container, remembered: Option<RememberedChe
         remembered.restore(check, &mut status, Instant::now());
     }
     status
-}
-
-/// The startup checks that hold back the check in `place`; none for a startup check itself.
-fn gate(check: &Check, place: usize, entries: &[Entry]) -> Gate {
-    if check.probe == Probe::Startup {
-        return Gate::default();
-    }
-    let startup = startup_of(entries[place].container_place(), entries);
-    startup
-        .into_iter()
-        .map(|place| (entries[place].status.clone(), Arc::clone(&entries[place].container)))
-        .collect()
 }

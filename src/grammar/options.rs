@@ -95,6 +95,7 @@ options! {
     FAILURE_THRESHOLD Common,
     CONTAINER Common,
     REQUIRED Plain,
+    ANY_OF Plain,
     METHOD Plain,
     HTTP_HEADERS Secret,
     STATUS Plain,

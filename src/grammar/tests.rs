@@ -52,19 +52,24 @@ fn timing(probe: Probe) -> impl Strategy<Value = Timing> {
 
 fn spec() -> impl Strategy<Value = Spec> {
     let probe = prop_oneof![Just(Probe::Liveness), Just(Probe::Readiness), Just(Probe::Startup)];
-    let own = options::ALL.iter().filter(|name| !name.has_probe_default && **name != options::REQUIRED);
+    let own = options::ALL
+        .iter()
+        .filter(|name| !name.has_probe_default && ![options::REQUIRED, options::ANY_OF].contains(name));
     let own: Vec<_> = own.copied().collect();
     // A name of digits is nobody's option, and a value of digits nobody's target.
     let options = prop::collection::btree_map(prop::sample::select(own), "[0-9]{0,5}", 0..4);
     let container = prop::option::of("[a-z]([a-z0-9-]{0,9}[a-z0-9])?");
+    let group = prop::option::of("g[0-9-]{0,9}");
     probe.prop_flat_map(move |probe| {
         let parts = (target(), timing(probe), "[a-z0-9]{1,5}(-[a-z0-9]{1,5}){0,2}");
-        (parts, container.clone(), any::<bool>(), options.clone()).prop_filter_map(
+        (parts, container.clone(), any::<bool>(), group.clone(), options.clone()).prop_filter_map(
             "a name of our own",
-            move |((target, timing, name), container, required, options)| {
+            move |((target, timing, name), container, required, any_of, options)| {
                 let options = options.into_iter().collect();
                 let container = container.map(Arc::from);
-                let spec = Spec { container, timing, required, options, ..Spec::new(probe, &name, target) };
+                let any_of = any_of.map(Arc::from);
+                let spec =
+                    Spec { container, timing, required, any_of, options, ..Spec::new(probe, &name, target) };
                 let is_free = !RESERVED.contains(&name.as_str()) && !is_option(&name);
                 is_free.then_some(spec)
             },

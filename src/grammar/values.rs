@@ -49,6 +49,19 @@ pub fn container(value: &str) -> Result<Arc<str>, String> {
     })
 }
 
+/// The name of a group: as a check's name is shown.
+pub fn group(value: &str) -> Result<Arc<str>, String> {
+    let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_free = !super::RESERVED.contains(&value);
+    let is_name = !value.is_empty() && value.bytes().all(is_inner) && is_free;
+    is_name.then(|| value.into()).ok_or_else(|| {
+        format!(
+            "accepted: a group's name: small letters, digits and -, and none of {}",
+            super::RESERVED.join(", ")
+        )
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -76,6 +89,15 @@ mod tests {
         }
         for wrong in ["", "0", "-1", "1.5", "+1", "4294967296"] {
             assert!(threshold(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_group_is_named_as_a_check_is_shown() {
+        for (value, is_accepted) in
+            [("db", true), ("any-db-2", true), ("", false), ("Db", false), ("a b", false), ("startup", false)]
+        {
+            assert_eq!(group(value).is_ok(), is_accepted, "{value}");
         }
     }
 

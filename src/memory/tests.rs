@@ -19,6 +19,7 @@ fn check() -> Check {
         container: None,
         timing: Timing::default(),
         required: true,
+        any_of: None,
         hold: Duration::from_secs(30),
     }
 }

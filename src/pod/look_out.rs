@@ -28,7 +28,7 @@ impl Pod {
 
     fn is_anything_awaited(&self) -> bool {
         let is_unseen = self.containers.iter().any(|member| {
-            member.startup.is_empty() && !member.telling.is_empty() && member.container.seen().is_none()
+            member.gate.is_absent() && !member.telling.is_empty() && member.container.seen().is_none()
         });
         is_unseen || self.entries.iter().any(|entry| entry.is_witnessed && entry.awaits_witness())
     }

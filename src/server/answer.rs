@@ -19,6 +19,9 @@ pub(super) fn text(probe: Probe, verdict: &Verdict, verbose: bool, details: bool
     for (name, finding) in &verdict.findings {
         let line = match finding {
             Finding::Ok => format!("[+]{name} ok"),
+            Finding::AnyOf { passing, count } => {
+                format!("[+]{name} ok ({} of {count}: {})", passing.len(), passing.join(", "))
+            }
             Finding::Waits => format!("[+]{name} ok (waits for startup)"),
             Finding::Excluded => format!("[+]{name} excluded: ok"),
             Finding::NotRequired(why) => {
@@ -67,11 +70,13 @@ mod tests {
             ("a", Finding::Excluded),
             ("b", Finding::NotRequired(Why::Failed("connection refused".into()))),
             ("c", Finding::Waits),
+            ("d", Finding::AnyOf { passing: vec!["x".to_owned()], count: 2 }),
         ]);
         verdict.unknown = vec!["x".to_owned(), "y\"\n".to_owned()];
         let expected = "[+]a excluded: ok\n\
                         [+]b ok (not required, failing: connection refused)\n\
                         [+]c ok (waits for startup)\n\
+                        [+]d ok (1 of 2: x)\n\
                         warn: some health checks cannot be excluded: no matches for \"x\",\"y\\\"\\n\"\n\
                         startupz check passed\n";
         assert_eq!(text(Probe::Startup, &verdict, true, true), expected);

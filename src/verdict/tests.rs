@@ -47,7 +47,16 @@ impl Case {
         let zero = Instant::now();
         let (timing, hold) = (Timing::default(), HOLD);
         let (name, target) = ("a".into(), "scripted".into());
-        let check = Check { probe: self.probe, name, target, timing, container: None, required: true, hold };
+        let check = Check {
+            probe: self.probe,
+            name,
+            target,
+            timing,
+            container: None,
+            required: true,
+            any_of: None,
+            hold,
+        };
         let incarnation = Incarnation { id: OWN, number: 1, began: zero, is_joined: false };
         let mut status = Status::new(&check, incarnation);
         for result in self.results.chars() {

@@ -39,8 +39,8 @@ pub enum Why {
     Gone,
     /// A different one is there than was checked last.
     Different,
-    /// Startup checks that fail, with their names.
-    Startup(Vec<(String, Why)>),
+    /// Several checks fail; each with its name.
+    Several(Vec<(String, Why)>),
     /// The pod is being drained.
     Draining(TimeOfDay),
     /// The sidecar ends.
@@ -81,7 +81,7 @@ impl fmt::Display for Why {
             Self::Different => {
                 f.write_str("a different socket or process is there than passed last, and is being checked")
             }
-            Self::Startup(failing) => {
+            Self::Several(failing) => {
                 for (place, (name, why)) in failing.iter().enumerate() {
                     write!(f, "{}{name}: {why}", if place == 0 { "" } else { "; " })?;
                 }

@@ -273,3 +273,16 @@ fn a_half_sent_request_does_not_hold_up_the_end() {
     stream.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
     let _ = stream.read(&mut [0]);
 }
+
+#[test]
+fn of_a_group_one_line_tells() {
+    let sidecar = Sidecar::start(&[
+        ("READINESS_PRIMARY", "exec:true"),
+        ("READINESS_PRIMARY_ANY_OF", "db"),
+        ("READINESS_REPLICA", "exec:false"),
+        ("READINESS_REPLICA_ANY_OF", "db"),
+    ]);
+    sidecar.wait_for("/readyz", 200);
+    assert_eq!(sidecar.get("/readyz?verbose").body, "[+]db ok (1 of 2: primary)\nreadyz check passed\n");
+    assert_eq!(sidecar.get("/readyz/replica").status, 503);
+}

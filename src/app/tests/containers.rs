@@ -1,9 +1,10 @@
-//! Several containers in a pod: each has its own incarnations, its own startup and its own answers.
+//! Several containers in a pod, each with its own incarnations, startup and answers; and groups of checks.
 
-use super::rig::{Rig, Script, Step, check};
-use crate::check::Check;
+use super::rig::{Rig, Script, Step, check, thresholds};
+use crate::check::{Check, Timing};
 use crate::pod::Scope;
 use crate::probe::Probe;
+use crate::verdict::Finding;
 
 fn of(container: &str, probe: Probe) -> Check {
     Check { container: Some(container.into()), ..check(probe, container) }
@@ -27,7 +28,7 @@ async fn each_waits_for_its_own_startup() {
     assert_eq!(rig.passes(), [false, false, false], "the pod is both");
     let front = rig.pod.entry(Probe::Liveness, "front").unwrap();
     let finding = rig.pod.finding(Probe::Liveness, front);
-    assert!(format!("{finding:?}").starts_with("Failed(Startup("), "{finding:?}");
+    assert!(format!("{finding:?}").starts_with("Failed(Several("), "{finding:?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -69,4 +70,41 @@ async fn a_check_about_the_pod_belongs_to_every_container() {
     let names: Vec<_> = verdict.findings.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(names, ["back", "db"]);
     assert_eq!(rig.pod.verdict(Probe::Readiness, Scope::Pod, &[]).findings.len(), 3);
+}
+
+fn any_of(group: &str, check: Check) -> Check {
+    Check { any_of: Some(group.into()), ..check }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_a_group_one_check_has_to_pass() {
+    let (fails, turns) = (Script::new(&[Step::Fail]), Script::new(&[Step::Pass, Step::Fail]));
+    let timing = Timing { thresholds: thresholds(1, 1), ..Timing::default() };
+    let member = |name: &str| any_of("db", Check { timing, ..check(Probe::Readiness, name) });
+    let rig = Rig::start(&[(member("primary"), &fails), (member("replica"), &turns)]);
+    rig.at(1).await;
+    assert!(rig.passes()[1]);
+    let verdict = |excluded: &[String]| rig.pod.verdict(Probe::Readiness, Scope::Pod, excluded);
+    let finding = Finding::AnyOf { passing: vec!["replica".to_owned()], count: 2 };
+    assert_eq!(verdict(&[]).findings, [("db".to_owned(), finding)]);
+    rig.at(10_001).await;
+    assert!(!rig.passes()[1]);
+    assert_eq!(rig.reasons(Probe::Readiness), "db: primary: scripted; replica: scripted");
+    assert!(verdict(&["db".to_owned()]).passes());
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_group_of_startup_checks_opens_with_its_first() {
+    let (never, later) = (Script::new(&[Step::Fail]), Script::new(&[Step::Fail, Step::Pass]));
+    let ready = Script::new(&[Step::Pass]);
+    let rig = Rig::start(&[
+        (any_of("start", check(Probe::Startup, "a")), &never),
+        (any_of("start", check(Probe::Startup, "b")), &later),
+        (check(Probe::Readiness, "r"), &ready),
+    ]);
+    rig.at(9_999).await;
+    assert_eq!(rig.passes(), [true, false, false]);
+    rig.at(30_000).await;
+    assert_eq!(rig.passes(), [true, true, true], "one that is exhausted does not matter");
+    assert_eq!(ready.began(rig.zero)[0], 10_000);
 }

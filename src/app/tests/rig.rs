@@ -194,6 +194,7 @@ pub(super) fn check(probe: Probe, name: &str) -> Check {
         timing: Timing::default(),
         container: None,
         required: true,
+        any_of: None,
         hold: Duration::ZERO,
     }
 }

@@ -30,6 +30,7 @@ fn check(probe: Probe, name: &str) -> Check {
         timing: Timing::default(),
         container: None,
         required: true,
+        any_of: None,
         hold: Duration::ZERO,
     }
 }
