@@ -68,13 +68,25 @@ impl Drop for Caller {
 #[derive(Debug, Default)]
 pub struct Nudge {
     run: Notify,
+    is_pending: AtomicBool,
     is_lost: AtomicBool,
 }
 
 impl Nudge {
     /// Has the check run at once, if that can help.
     pub fn run_early(&self) {
+        self.is_pending.store(true, Ordering::Relaxed);
         self.run.notify_one();
+    }
+
+    /// Returns whether such a run has not ended yet.
+    pub fn is_pending(&self) -> bool {
+        self.is_pending.load(Ordering::Relaxed)
+    }
+
+    /// Notes that a run has ended, or was not worth it.
+    pub fn is_done(&self) {
+        self.is_pending.store(false, Ordering::Relaxed);
     }
 
     /// Completes when the check should run at once.

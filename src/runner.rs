@@ -121,6 +121,8 @@ impl<A: Attempt> Runner<A> {
             if is_early && !run.outcome.passed() {
                 // It was not due, and can only help.
                 self.log_run(&run);
+                self.nudge.is_done();
+                self.changes.send_replace(());
                 continue;
             }
             if !is_early {
@@ -181,6 +183,7 @@ impl<A: Attempt> Runner<A> {
             if self.status.borrow().first_success.is_none() || self.nudge.is_lost() {
                 return;
             }
+            self.nudge.is_done();
         }
     }
 
@@ -204,6 +207,7 @@ impl<A: Attempt> Runner<A> {
                 status.noted = noted;
             }
         });
+        self.nudge.is_done();
         if sight.is_some() {
             self.tell(passed, is_different, change);
         }

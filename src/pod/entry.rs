@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Scope;
 use crate::check::Check;
@@ -101,6 +102,14 @@ impl Entry {
         let has_passed =
             status.incarnation == self.container.incarnation().id && status.first_success.is_some();
         !has_passed || self.nudge.is_lost()
+    }
+
+    /// Returns whether its first result of the present incarnation is on its way.
+    pub fn is_first_result_due(&self, now: Instant) -> bool {
+        let status = self.status.borrow();
+        let is_current = status.incarnation == self.container.incarnation().id;
+        let begins = status.last.is_none() && status.due.is_none_or(|due| due <= now);
+        !is_current || begins || self.nudge.is_pending()
     }
 
     /// Has the check run at once.

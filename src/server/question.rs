@@ -4,14 +4,18 @@ use std::time::Duration;
 
 use axum::http::HeaderMap;
 use axum::http::header::USER_AGENT;
+use tokio::sync::watch;
 use tokio::time::{Instant, timeout_at};
 
 use super::AppState;
-use crate::pod::{Pod, Scope};
+use crate::pod::{Entry, Pod, Scope};
 use crate::probe::Probe;
 
 /// The longest time that a caller may wait for an answer.
 const MAX_WAIT: Duration = Duration::from_secs(30);
+
+/// How much longer the answer that a container has started may take for the sake of its readiness.
+const MAX_SETTLING: Duration = Duration::from_secs(1);
 
 /// What has to carry the value of `HEALTH_PROXY_STARTUP_KEY`.
 const KEY_HEADER: &str = "x-health-proxy-key";
@@ -60,17 +64,33 @@ fn wait(value: &str) -> Duration {
 
 /// Waits until a probe passes, the time is over, or the sidecar ends.
 pub(super) async fn wait_until_passes(pod: &Pod, asked: Probe, scope: Scope, wait: Duration) {
-    if wait.is_zero() || pod.passes(asked, scope) {
+    if wait.is_zero() {
         return;
     }
     let deadline = Instant::now() + wait;
-    let _caller = pod.lookout().hurry();
-    let mut changes = pod.changes();
-    while !pod.passes(asked, scope) && !pod.is_shutting_down() {
+    let _caller = (!pod.passes(asked, scope)).then(|| pod.lookout().hurry());
+    let has_ended = || pod.passes(asked, scope) || pod.is_shutting_down();
+    if until(has_ended, pod.changes(), deadline).await && asked == Probe::Startup {
+        settle(pod, scope, deadline).await;
+    }
+}
+
+/// Lets the first runs of the readiness checks end: the kubelet asks for them as soon as it is told of the startup, and
+/// if there is no result yet, not again before a whole period.
+async fn settle(pod: &Pod, scope: Scope, deadline: Instant) {
+    let is_due = |entry: &Entry| entry.check.required && entry.is_first_result_due(Instant::now());
+    let has_settled = || !pod.entries_of(Probe::Readiness, scope).any(is_due);
+    let _ = until(has_settled, pod.changes(), deadline.min(Instant::now() + MAX_SETTLING)).await;
+}
+
+/// Waits until `condition` holds, and returns whether it does at `deadline`.
+async fn until(condition: impl Fn() -> bool, mut changes: watch::Receiver<()>, deadline: Instant) -> bool {
+    while !condition() {
         if !matches!(timeout_at(deadline, changes.changed()).await, Ok(Ok(()))) {
-            return;
+            return condition();
         }
     }
+    true
 }
 
 /// Returns whether the kubelet asks `asked`, and not a sidecar that only looks like it to apps and meshes. Its question

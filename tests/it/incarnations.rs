@@ -158,6 +158,35 @@ fn a_caller_can_wait_for_the_startup() {
     });
 }
 
+/// The kubelet asks `/readyz` as soon as it is told of the startup, and again only a period later.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "an app that takes its time")]
+fn who_waited_for_the_startup_finds_the_pod_ready() {
+    for startup in ["LIVENESS_WEB", "STARTUP_WEB"] {
+        let address = free_address();
+        let url = format!("http://{address}/");
+        let sidecar = Sidecar::start(&[
+            (startup, &url),
+            ("READINESS_WEB", &url),
+            ("READINESS_WEB_INITIAL_DELAY_SECONDS", "3600"),
+            ("READINESS_EXEC", "exec:sleep 0.1"),
+        ]);
+        std::thread::scope(|scope| {
+            let waiting = scope.spawn(|| {
+                assert_eq!(sidecar.kubelet("/startupz?wait=20").status, 200);
+                let ready = sidecar.kubelet("/readyz");
+                assert_eq!((ready.status, ready.body.as_str()), (200, "ok"), "{startup}");
+            });
+            let listener = eventually("the port is free", || TcpListener::bind(&address).ok());
+            let _app = App::on(listener, |_, _, stream| {
+                std::thread::sleep(Duration::from_millis(50));
+                let _ = stream.write_all(response("200 OK", "").as_bytes());
+            });
+            waiting.join().unwrap();
+        });
+    }
+}
+
 #[test]
 fn nobody_is_vouched_for_who_is_not_there() {
     let app = app_at("127.0.0.1:0", "200 OK");
