@@ -21,6 +21,8 @@ pub mod orphans;
 pub mod outcome;
 pub mod page;
 pub mod parent;
+#[cfg(feature = "plugin")]
+pub mod plugin;
 pub mod pod;
 pub mod probe;
 pub mod proc_stat;

@@ -1,0 +1,270 @@
+//! Changes to a text, each at its place; everything between them stays.
+
+use std::ops::Range;
+
+use super::data::Data;
+use super::flow::{self, Style};
+use super::place::dedented;
+use super::read::after_colon;
+use super::tree::{Id, Tree};
+use super::write;
+
+/// Changes to the text of one [`Tree`].
+#[derive(Debug)]
+pub struct Editor<'a, 't> {
+    tree: &'a Tree<'t>,
+    edits: Vec<Edit>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Edit {
+    start: usize,
+    end: usize,
+    /// In the order in which they were asked for, where the place is the same.
+    turn: usize,
+    text: String,
+}
+
+impl<'a, 't> Editor<'a, 't> {
+    /// Begins to edit.
+    pub const fn new(tree: &'a Tree<'t>) -> Self {
+        Self { tree, edits: Vec::new() }
+    }
+
+    /// Returns the text with all changes made.
+    ///
+    /// # Errors
+    /// The line where two changes contradict each other: it is shared through an alias.
+    pub fn finish(mut self) -> Result<String, usize> {
+        self.write_out_aliases();
+        self.edits.sort();
+        self.edits.dedup_by(|a, b| (a.start, a.end, &a.text) == (b.start, b.end, &b.text));
+        let (text, mut edited, mut at) = (self.tree.text, String::new(), 0);
+        let eol = if text.contains("\r\n") { "\r\n" } else { "\n" };
+        for edit in self.edits {
+            if edit.start < at {
+                return Err(text[..edit.start].matches('\n').count() + 1);
+            }
+            edited.push_str(&text[at..edit.start]);
+            edited.push_str(&edit.text.replace('\n', eol));
+            at = edit.end;
+        }
+        edited.push_str(&text[at..]);
+        Ok(edited)
+    }
+
+    /// Puts an entry into a map, after the one called `after`, or at its end.
+    pub fn insert_entry(&mut self, map: Id, after: Option<&str>, name: &str, value: &Data) {
+        let entries = self.tree.entries(map);
+        let after = after.and_then(|name| self.tree.entry(map, name)).or(entries.last().copied());
+        let Some(after) = after else {
+            return self.put(self.tree.span(map), format!("{{{}}}", flow::entry(name, value, Style::Spaced)));
+        };
+        let end = self.tree.span(after.value).end;
+        if self.tree.is_flow(map) {
+            let (separator, style) = self.tree.flow_style(self.tree.span(after.key).start);
+            self.insert(end, format!(",{separator}{}", flow::entry(name, value, style)));
+        } else {
+            let indent = self.tree.column(self.tree.span(entries[0].key).start);
+            let text = write::entry(name, value, indent, self.tree.layout(map));
+            self.insert(self.tree.line_end(end), format!("\n{text}"));
+        }
+    }
+
+    /// Puts an entry into a map before all others.
+    pub fn insert_first_entry(&mut self, map: Id, name: &str, value: &Data) {
+        let Some(first) = self.tree.entries(map).first() else {
+            return self.insert_entry(map, None, name, value);
+        };
+        let start = self.tree.span(first.key).start;
+        if self.tree.is_flow(map) {
+            let (separator, style) = self.tree.flow_style(start);
+            self.insert(start, format!("{},{separator}", flow::entry(name, value, style)));
+        } else {
+            let indent = self.tree.column(start);
+            let text = write::entry(name, value, indent, self.tree.layout(map));
+            self.insert(start, format!("{}\n{}", text.trim_start(), " ".repeat(indent)));
+        }
+    }
+
+    /// Puts a value in the place of an entry that has none, or an empty one; a comment beside it stays.
+    pub fn fill_entry(&mut self, map: Id, name: &str, value: &Data) {
+        let Some(entry) = self.tree.entry(map, name) else { return };
+        let (key, old) = (self.tree.span(entry.key), self.tree.span(entry.value));
+        let place = after_colon(self.tree.text, key.end)..old.end;
+        if self.tree.is_flow(map) {
+            let (_, style) = self.tree.flow_style(key.start);
+            return self.put(place, format!("{}{}", &style.colon()[1..], flow::write(value, style)));
+        }
+        let text = write::entry(name, value, self.tree.column(key.start), self.tree.layout(map));
+        let line_end = self.tree.line_end(old.end);
+        self.put(place, String::new());
+        let body = text.trim_start().strip_prefix(name).and_then(|text| text.strip_prefix(':'));
+        self.insert(line_end, body.unwrap_or_default().to_owned());
+    }
+
+    /// Replaces an entry, a comment on its last line included.
+    pub fn replace_entry(&mut self, map: Id, name: &str, value: &Data) {
+        let Some(place) = self.entry_place(map, name) else { return };
+        let text = if self.tree.is_flow(map) {
+            let (_, style) = self.tree.flow_style(place.start);
+            format!("{}{}{}", self.key_source(map, name), style.colon(), flow::write(value, style))
+        } else {
+            write::entry(name, value, self.tree.column(place.start), self.tree.layout(map))
+                .trim_start()
+                .to_owned()
+        };
+        self.put(place, text);
+    }
+
+    /// Replaces an entry by one as [`Self::source_of_entry`] returned it.
+    pub fn restore_entry(&mut self, map: Id, name: &str, source: &str, value: &Data) {
+        let Some(place) = self.entry_place(map, name) else { return };
+        if !self.tree.is_flow(map) {
+            let indent = " ".repeat(self.tree.column(place.start));
+            let indented =
+                |line: &str| if line.is_empty() { String::new() } else { format!("{indent}{line}") };
+            let lines: Vec<_> = source.split('\n').map(indented).collect();
+            return self.put(place, lines.join("\n").trim_start().to_owned());
+        }
+        let (_, style) = self.tree.flow_style(place.start);
+        let written =
+            source.split_once(':').map(|(_, value)| value.trim()).filter(|_| !source.contains('\n'));
+        let value = written.map_or_else(|| flow::write(value, style), str::to_owned);
+        self.put(place, format!("{}{}{value}", self.key_source(map, name), style.colon()));
+    }
+
+    /// Returns an entry as it was written, moved to the left margin; `None` where it does not stand for itself.
+    pub fn source_of_entry(&self, map: Id, name: &str) -> Option<String> {
+        let place = self.entry_place(map, name)?;
+        let is_foreign = |id| self.tree.alias_target(id).is_some();
+        if self.tree.within(place.clone()).any(is_foreign) {
+            return None;
+        }
+        let text = self.tree.text[place.clone()].replace("\r\n", "\n");
+        if self.tree.is_flow(map) {
+            let value = self.tree.source(self.tree.entry(map, name)?.value);
+            return (!value.contains('\n')).then(|| format!("{name}: {value}"));
+        }
+        let indent = self.tree.column(place.start);
+        let mut lines = text.split('\n');
+        let first = lines.next();
+        Some(first.into_iter().chain(lines.map(|line| dedented(line, indent))).collect::<Vec<_>>().join("\n"))
+    }
+
+    /// Takes an entry out. Its map is not left empty: that is for whoever knows what stood there.
+    pub fn remove_entry(&mut self, map: Id, name: &str) {
+        let entries = self.tree.entries(map);
+        let Some(index) = entries.iter().position(|entry| self.tree.text_of(entry.key) == Some(name)) else {
+            return;
+        };
+        let starts: Vec<_> = entries.iter().map(|entry| self.tree.span(entry.key).start).collect();
+        let ends: Vec<_> = entries.iter().map(|entry| self.tree.span(entry.value).end).collect();
+        self.remove(index, &starts, &ends, self.tree.is_flow(map));
+    }
+
+    /// Puts an item into a list before all others.
+    pub fn prepend_item(&mut self, list: Id, value: &Data) {
+        let Some(first) = self.tree.items(list).first() else { return };
+        let start = self.tree.span(*first).start;
+        if self.tree.is_flow(list) {
+            let (separator, style) = self.tree.flow_style(start);
+            return self.insert(start, format!("{},{separator}", flow::write(value, style)));
+        }
+        let dash = self.tree.dash(*first);
+        let indent = self.tree.column(dash);
+        let text = write::item(value, indent, self.tree.layout(list));
+        self.insert(dash, format!("{}\n{}", text.trim_start(), " ".repeat(indent)));
+    }
+
+    /// Puts an item into a list after all others.
+    pub fn append_item(&mut self, list: Id, value: &Data) {
+        let Some(neighbour) = self.tree.items(list).last() else { return };
+        let span = self.tree.span(*neighbour);
+        if self.tree.is_flow(list) {
+            let (separator, style) = self.tree.flow_style(span.start);
+            return self.insert(span.end, format!(",{separator}{}", flow::write(value, style)));
+        }
+        let text = write::item(value, self.tree.column(self.tree.dash(*neighbour)), self.tree.layout(list));
+        self.insert(self.tree.line_end(span.end), format!("\n{text}"));
+    }
+
+    /// Takes an item out. Its list is not left empty: that is for whoever knows what stood there.
+    pub fn remove_item(&mut self, list: Id, index: usize) {
+        let (items, is_flow) = (self.tree.items(list), self.tree.is_flow(list));
+        let start = |item: &Id| if is_flow { self.tree.span(*item).start } else { self.tree.dash(*item) };
+        let starts: Vec<_> = items.iter().map(start).collect();
+        let ends: Vec<_> = items.iter().map(|item| self.tree.span(*item).end).collect();
+        self.remove(index, &starts, &ends, is_flow);
+    }
+
+    /// Replaces what stands after the colon of an entry by `source`.
+    pub fn set_source(&mut self, map: Id, name: &str, source: &str) {
+        let Some(entry) = self.tree.entry(map, name) else { return };
+        let (colon, end) =
+            (after_colon(self.tree.text, self.tree.span(entry.key).end), self.tree.span(entry.value).end);
+        let space = if source.is_empty() { "" } else { " " };
+        // A comment beside the name stays, where the value begins on a later line.
+        let begin = if self.tree.is_flow(map) { colon } else { self.tree.line_end(colon).min(end) };
+        let is_below = begin < self.tree.span(entry.value).start;
+        if is_below {
+            self.insert(colon, format!("{space}{source}"));
+            self.put(begin..end, String::new());
+        } else {
+            self.put(colon..end, format!("{space}{source}"));
+        }
+    }
+
+    /// Takes out one of several neighbours, with what separates it from them.
+    fn remove(&mut self, index: usize, starts: &[usize], ends: &[usize], is_flow: bool) {
+        let place = match (index, starts.get(index + 1)) {
+            (0, Some(next)) => starts[0]..*next,
+            (0, None) => starts[0]..ends[0],
+            (_, _) if is_flow => ends[index - 1]..ends[index],
+            _ => self.tree.line_end_before(starts[index])..self.tree.line_end(ends[index]),
+        };
+        self.put(place, String::new());
+    }
+
+    /// From an entry's name to the end of its value, and of the line where nothing else stands on it.
+    fn entry_place(&self, map: Id, name: &str) -> Option<Range<usize>> {
+        let entry = self.tree.entry(map, name)?;
+        let end = self.tree.span(entry.value).end;
+        let end = if self.tree.is_flow(map) { end } else { self.tree.line_end(end) };
+        Some(self.tree.span(entry.key).start..end)
+    }
+
+    /// What was anchored in a part that goes is written out wherever it is still meant.
+    fn write_out_aliases(&mut self) {
+        let gone: Vec<_> = self.edits.iter().filter(|edit| edit.start < edit.end).cloned().collect();
+        let is_gone = |at: usize| gone.iter().any(|edit| (edit.start..edit.end).contains(&at));
+        let lost = |place: &Edit| {
+            self.tree
+                .within(place.start..place.end)
+                .filter(|id| self.tree.is_anchored(*id))
+                .collect::<Vec<_>>()
+        };
+        let lost: Vec<_> = gone.iter().flat_map(lost).collect();
+        if lost.is_empty() {
+            return;
+        }
+        for id in self.tree.within(0..self.tree.text.len()).collect::<Vec<_>>() {
+            let (target, place) = (self.tree.alias_target(id), self.tree.span(id));
+            if target.is_some_and(|target| lost.contains(&target)) && !is_gone(place.start) {
+                self.put(place, flow::write(&Data::of(self.tree, id), Style::Spaced));
+            }
+        }
+    }
+
+    fn key_source(&self, map: Id, name: &str) -> &'t str {
+        self.tree.entry(map, name).map_or("", |entry| self.tree.source(entry.key))
+    }
+
+    fn insert(&mut self, at: usize, text: String) {
+        self.put(at..at, text);
+    }
+
+    fn put(&mut self, place: Range<usize>, text: String) {
+        self.edits.push(Edit { start: place.start, end: place.end, turn: self.edits.len(), text });
+    }
+}
