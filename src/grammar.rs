@@ -59,7 +59,7 @@ pub struct Spec {
 impl Spec {
     /// Returns a check with the contract's defaults, called `name` in small letters, digits and `-`.
     pub fn new(probe: Probe, name: &str, target: TargetSpec) -> Self {
-        let variable = format!("{}{}", probe.variable_prefix(), name.to_ascii_uppercase().replace('-', "_"));
+        let variable = variable(probe, name);
         let (timing, options) = (Timing::default(), Options::default());
         Self { probe, variable, target, container: None, timing, required: true, any_of: None, options }
     }
@@ -73,6 +73,11 @@ impl Spec {
     pub fn given(&self) -> Given {
         Given::new(&self.variable, self.options.clone())
     }
+}
+
+/// Returns the variable that defines the check `name` of `probe`.
+pub fn variable(probe: Probe, name: &str) -> String {
+    format!("{}{}", probe.variable_prefix(), name.to_ascii_uppercase().replace('-', "_"))
 }
 
 fn name_of(probe: Probe, variable: &str) -> String {

@@ -17,10 +17,12 @@ pub mod log;
 pub mod lookout;
 pub mod memory;
 pub mod metrics;
+pub mod native;
 pub mod orphans;
 pub mod outcome;
 pub mod page;
 pub mod parent;
+pub mod patience;
 #[cfg(feature = "plugin")]
 pub mod plugin;
 pub mod pod;

@@ -46,6 +46,21 @@ impl Data {
         }
     }
 
+    /// Returns the value as JSON.
+    pub fn written(&self) -> String {
+        super::flow::write(self, super::flow::Style::Spaced)
+    }
+
+    /// Returns a text in quotes, whatever it holds.
+    pub fn quoted(text: &str) -> String {
+        super::write::quoted(text)
+    }
+
+    /// Returns a text in quotes where it would be read as something else without them.
+    pub fn scalar(text: &str) -> String {
+        super::write::scalar(text)
+    }
+
     /// Returns the value of that name.
     pub fn get(&self, name: &str) -> Option<&Self> {
         match self {

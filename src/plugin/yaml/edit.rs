@@ -152,6 +152,13 @@ impl<'a, 't> Editor<'a, 't> {
         Some(first.into_iter().chain(lines.map(|line| dedented(line, indent))).collect::<Vec<_>>().join("\n"))
     }
 
+    /// Returns an entry as it is to be kept: as it was written where that stands for itself, and what it means.
+    pub fn kept(&self, map: Id, name: &str, value: Id) -> (String, Data) {
+        let data = Data::of(self.tree, value);
+        let source = self.source_of_entry(map, name);
+        (source.unwrap_or_else(|| format!("{name}: {}", flow::write(&data, Style::Compact))), data)
+    }
+
     /// Takes an entry out. Its map is not left empty: that is for whoever knows what stood there.
     pub fn remove_entry(&mut self, map: Id, name: &str) {
         let entries = self.tree.entries(map);

@@ -149,14 +149,13 @@ impl Reader<'_> {
                 return Ok(());
             }
             open.key = Some(id);
-            let name = self.tree.text_of(id).map(str::to_owned);
-            if let (Some(name), Some(open)) = (name, self.open.last_mut())
-                && !open.names.insert(name.clone())
-            {
-                let line = self.tree.line(id);
-                return Err(self.error(line, &format!("{name:?} stands twice in one map")));
-            }
-            return Ok(());
+            let line = self.tree.line(id);
+            let Some(name) = self.tree.text_of(id).map(str::to_owned) else {
+                return Err(self.error(line, "a name that is no text"));
+            };
+            let is_new = self.open.last_mut().is_none_or(|open| open.names.insert(name.clone()));
+            let twice = || self.error(line, &format!("{name:?} stands twice in one map"));
+            return if is_new { Ok(()) } else { Err(twice()) };
         };
         if self.tree.nodes[id.0].span.is_empty() {
             // Nothing is written: what would be there begins after the colon.

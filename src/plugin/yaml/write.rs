@@ -102,7 +102,7 @@ fn is_literal(text: &str) -> bool {
 }
 
 /// A text in quotes where it would be read as something else without them.
-fn scalar(text: &str) -> String {
+pub(super) fn scalar(text: &str) -> String {
     let is_inner = |c: char| c.is_ascii_alphanumeric() || "_-./:@=+?&%$(), ".contains(c);
     let begins = |c: char| c.is_ascii_alphanumeric() || c == '/' || c == '_';
     let is_plain = text.starts_with(begins)

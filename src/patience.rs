@@ -1,0 +1,114 @@
+//! How long it takes until the kubelet acts, at the most: pure arithmetic, natively and with the sidecar between.
+
+use std::time::Duration;
+
+use crate::grammar::Timing;
+
+/// How the kubelet asks `/livez` as shipped: 15 s from the first to the fourth, two crashes of a sidecar in a row.
+pub const LIVEZ: Asking = Asking { period: Duration::from_secs(5), failures: 4 };
+
+/// How the kubelet asks `/readyz` as shipped.
+pub const READYZ: Asking = Asking { period: Duration::from_secs(2), failures: 1 };
+
+/// The longest that `/startupz` lets the kubelet wait for an answer, as shipped.
+pub const STARTUP_WAIT: Duration = Duration::from_secs(9);
+
+/// How often the kubelet asks the sidecar, whose answers come at once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asking {
+    /// Between two questions.
+    pub period: Duration,
+    /// How many bad answers decide.
+    pub failures: u32,
+}
+
+impl Asking {
+    /// Returns how long it takes at the most until bad answers have decided.
+    pub fn until_decided(self) -> Duration {
+        self.period * self.failures
+    }
+}
+
+/// Returns how long it takes at the most until failures have decided, after an app stopped answering: it stops
+/// just after a run that passed, and every further one takes its whole timeout.
+pub fn until_failed(timing: &Timing) -> Duration {
+    let between = timing.unhealthy_period.unwrap_or(timing.period).max(timing.timeout);
+    timing.period + between * (timing.thresholds.failure - 1) + timing.timeout
+}
+
+/// Returns the same where the kubelet asks the sidecar that runs the check.
+pub fn until_relayed(check: &Timing, asking: Asking) -> Duration {
+    until_failed(check) + asking.until_decided()
+}
+
+/// Returns how long it takes at the most until successes have decided, after an app began to answer.
+pub fn until_passed(timing: &Timing) -> Duration {
+    timing.unhealthy_period.unwrap_or(timing.period) * timing.thresholds.success
+}
+
+/// Returns how long a native probe lets an app boot, at the least.
+pub fn boot(timing: &Timing) -> Duration {
+    timing.initial_delay + timing.period * timing.thresholds.failure
+}
+
+/// Returns how many answers of `/startupz?wait=9` let an app boot as long as `boot` says: each takes the whole wait, and
+/// one more is for a restart of the sidecar meanwhile.
+pub fn startup_failures(boot: Duration) -> u32 {
+    let waits = boot.as_millis().div_ceil(STARTUP_WAIT.as_millis());
+    u32::try_from(waits).unwrap_or(u32::MAX).saturating_add(1).min(i32::MAX.unsigned_abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tracker::Thresholds;
+
+    const fn seconds(seconds: u64) -> Duration {
+        Duration::from_secs(seconds)
+    }
+
+    fn timing(delay: u64, period: u64, timeout: u64, success: u32, failure: u32) -> Timing {
+        Timing {
+            initial_delay: seconds(delay),
+            period: seconds(period),
+            timeout: seconds(timeout),
+            thresholds: Thresholds { success, failure },
+            unhealthy_period: None,
+        }
+    }
+
+    #[test]
+    fn the_kubelets_defaults_act_after_31_seconds_and_with_a_sidecar_after_51() {
+        assert_eq!(until_failed(&Timing::default()), seconds(31));
+        assert_eq!(until_relayed(&Timing::default(), LIVEZ), seconds(51));
+        assert_eq!(until_relayed(&Timing::default(), READYZ), seconds(33));
+    }
+
+    #[test]
+    fn a_run_that_takes_longer_than_the_period_holds_the_next_one_back() {
+        assert_eq!(until_failed(&timing(0, 2, 5, 1, 3)), seconds(2 + 5 + 5 + 5));
+        let mut quick = timing(0, 10, 1, 1, 3);
+        quick.unhealthy_period = Some(seconds(2));
+        assert_eq!(until_failed(&quick), seconds(10 + 2 + 2 + 1));
+    }
+
+    #[test]
+    fn successes_need_their_periods() {
+        assert_eq!(until_passed(&timing(0, 10, 1, 1, 3)), seconds(10));
+        assert_eq!(until_passed(&timing(0, 5, 1, 3, 3)), seconds(15));
+    }
+
+    #[test]
+    fn a_boot_is_as_long_as_it_was() {
+        for (native, failures) in [
+            (timing(0, 10, 1, 1, 30), 35),
+            (timing(0, 10, 1, 1, 90), 101),
+            (timing(5, 1, 1, 1, 4), 2),
+            (timing(0, 1, 1, 1, 10), 3),
+        ] {
+            assert_eq!(startup_failures(boot(&native)), failures);
+            assert!(STARTUP_WAIT * (failures - 1) >= boot(&native));
+        }
+        assert_eq!(startup_failures(Duration::MAX), i32::MAX.unsigned_abs());
+    }
+}

@@ -1,0 +1,59 @@
+//! The variables of the sidecar's container, and how Kubernetes reads their values.
+
+use std::ffi::OsString;
+
+use super::pod::Container;
+use super::yaml::{Data, Tree};
+
+/// Returns a value as it has to stand in `env`, where `$(NAME)` is a reference and `$$` a dollar.
+pub fn escaped(value: &str) -> String {
+    value.replace('$', "$$")
+}
+
+/// Returns the value that the container sees, but for references to other variables, which stay.
+pub fn unescaped(value: &str) -> String {
+    value.replace("$$", "$")
+}
+
+/// Returns an entry of `env`.
+pub fn entry(name: &str, value: &str) -> Data {
+    Data::map([("name", Data::text(name)), ("value", Data::text(value))])
+}
+
+/// Returns the variables that stand in the container itself as text, as it sees them.
+pub fn literals(tree: &Tree<'_>, container: &Container) -> Vec<(String, String)> {
+    let env = tree.at(container.id, &["env"]);
+    let text = |item, field: &str| tree.at(item, &[field]).and_then(|id| tree.text_of(id));
+    let literal = |item: &_| {
+        let value =
+            text(*item, "value").or_else(|| tree.at(*item, &["valueFrom"]).is_none().then_some(""))?;
+        Some((text(*item, "name")?.to_owned(), unescaped(value)))
+    };
+    env.map_or(&[][..], |env| tree.items(env)).iter().filter_map(literal).collect()
+}
+
+/// Returns whether all variables of the container are written in it: none comes from elsewhere.
+pub fn is_all_literal(tree: &Tree<'_>, container: &Container) -> bool {
+    let env = tree.at(container.id, &["env"]);
+    let is_foreign = |item: &_| tree.at(*item, &["valueFrom"]).is_some();
+    tree.at(container.id, &["envFrom"]).is_none_or(|from| tree.is_empty(from))
+        && !env.map_or(&[][..], |env| tree.items(env)).iter().any(is_foreign)
+}
+
+/// Returns variables as a process has them.
+pub fn os(variables: &[(String, String)]) -> impl Iterator<Item = (OsString, OsString)> + '_ {
+    variables.iter().map(|(name, value)| (name.into(), value.into()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_value_comes_through_kubernetes_unchanged() {
+        for value in ["a", "$", "$$", "$(HOME)", "a$b$$(c)", ""] {
+            assert_eq!(unescaped(&escaped(value)), value);
+            assert!(!escaped(value).replace("$$", "").contains('$'), "{value}");
+        }
+    }
+}
