@@ -18,6 +18,7 @@ pub mod pod;
 pub mod probe;
 pub mod report;
 pub mod set;
+pub mod shared;
 pub mod sidecar;
 pub mod times;
 pub mod uninject;

@@ -3,7 +3,7 @@
 use std::ffi::OsString;
 
 use super::pod::Container;
-use super::yaml::{Data, Tree};
+use super::yaml::{Data, Id, Tree};
 
 /// Returns a value as it has to stand in `env`, where `$(NAME)` is a reference and `$$` a dollar.
 pub fn escaped(value: &str) -> String {
@@ -30,6 +30,13 @@ pub fn literals(tree: &Tree<'_>, container: &Container) -> Vec<(String, String)>
         Some((text(*item, "name")?.to_owned(), unescaped(value)))
     };
     env.map_or(&[][..], |env| tree.items(env)).iter().filter_map(literal).collect()
+}
+
+/// Returns the entry of `env` that sets a variable.
+pub fn find(tree: &Tree<'_>, container: &Container, name: &str) -> Option<Id> {
+    let env = tree.at(container.id, &["env"])?;
+    let is_it = |item: &&Id| tree.at(**item, &["name"]).and_then(|id| tree.text_of(id)) == Some(name);
+    tree.items(env).iter().find(is_it).copied()
 }
 
 /// Returns whether all variables of the container are written in it: none comes from elsewhere.

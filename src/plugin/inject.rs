@@ -8,9 +8,10 @@ use super::plan::{Obstacle, Options, Plan, Wired};
 use super::pod::{Container, PlacedProbe, Pod};
 use super::probe::field;
 use super::set::Set;
+use super::shared;
 use super::sidecar::{Settings, Source, set_boot};
 use super::workload::Workload;
-use super::yaml::{Data, Editor, Tree};
+use super::yaml::{Data, Editor};
 use crate::config::Config;
 use crate::patience;
 use crate::probe::Probe;
@@ -25,16 +26,33 @@ pub struct Injected {
 }
 
 /// What was done with a pod.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Done {
     /// Its kind and name.
     pub title: String,
     /// Why nothing was done; `None`: its probes were moved.
     pub left_alone: Option<String>,
+    /// The probes that ask the sidecar now, by container.
+    pub moved: Vec<(String, Probe)>,
     /// The probes that stay native, by container, and why.
     pub stays: Vec<(String, Probe, String)>,
     /// What the sidecar has to be allowed for commands in other containers.
     pub capabilities: Vec<&'static str>,
+}
+
+impl Done {
+    fn note(&mut self, wired: &Wired<'_>) {
+        let Wired { container, stays, moved, added_boot, .. } = wired;
+        let name = || container.name.clone();
+        self.stays.extend(stays.iter().map(|(probe, why)| (name(), *probe, why.clone())));
+        self.moved.extend(moved.iter().map(|(placed, _)| (name(), placed.probe)));
+        self.moved.extend(added_boot.map(|_| (name(), Probe::Startup)));
+    }
+
+    /// Returns whether a probe of a container was to be changed.
+    pub fn has_moved(&self, container: &str, probe: Probe) -> bool {
+        self.moved.iter().any(|moved| (moved.0.as_str(), moved.1) == (container, probe))
+    }
 }
 
 /// Gives every pod of a text its sidecar.
@@ -57,6 +75,7 @@ pub fn inject(input: &Input, options: &Options, set: &Set, source: &Source) -> R
         return Err(faults);
     }
     let text = place::finish(input, editor)?;
+    shared::check(input, &tree, &place::reread(input, &text)?, &pods)?;
     Ok(Injected { text, pods })
 }
 
@@ -71,16 +90,12 @@ struct Injector<'a, 't> {
 
 impl<'a, 't> Injector<'a, 't> {
     fn pod(&mut self, pod: &Pod<'a, 't>) -> Option<Done> {
-        let mut done =
-            Done { title: pod.title(), left_alone: None, stays: Vec::new(), capabilities: Vec::new() };
+        let mut done = Done { title: pod.title(), ..Done::default() };
         match Plan::of(pod, self.options, self.source.port()) {
             Ok(plan) => {
-                self.wire(pod, &plan)?;
-                for Wired { container, stays, .. } in &plan.wired {
-                    let named =
-                        |(probe, why): &(Probe, String)| (container.name.clone(), *probe, why.clone());
-                    done.stays.extend(stays.iter().map(named));
-                }
+                let has_changed = self.wire(pod, &plan)?;
+                done.left_alone = plan.idle.clone().filter(|_| !has_changed);
+                plan.wired.iter().for_each(|wired| done.note(wired));
                 done.capabilities = plan.capabilities;
             }
             Err(Obstacle::LeftAlone(why)) => done.left_alone = Some(why),
@@ -92,29 +107,28 @@ impl<'a, 't> Injector<'a, 't> {
         Some(done)
     }
 
-    fn wire(&mut self, pod: &Pod<'a, 't>, plan: &Plan<'_>) -> Option<()> {
-        let original = pod.annotation(ANNOTATION).map(Original::read).transpose();
-        let mut original = self.take(pod, original)?.unwrap_or_default();
+    /// Makes the changes to one pod, and returns whether there were any.
+    fn wire(&mut self, pod: &Pod<'a, 't>, plan: &Plan<'_>) -> Option<bool> {
+        let kept = pod.annotation(ANNOTATION).map(Original::read).transpose();
+        let kept = self.take(pod, kept)?.unwrap_or_default();
+        let mut original = kept.clone();
         let variables = self.variables(pod, plan)?;
         for wired in &plan.wired {
             self.container(wired, plan.port, &mut original);
         }
+        let mut has_changed = plan.idle.is_none();
         match pod.sidecar() {
-            Some(sidecar) => self.extend_sidecar(pod, sidecar, &variables, &mut original),
+            Some(sidecar) => has_changed |= self.extend_sidecar(pod, sidecar, &variables, &mut original),
             None => self.add_sidecar(pod, plan, &variables, &mut original),
         }
         if !plan.capabilities.is_empty() && !pod.shares_processes() {
-            let value = Data::Plain("true".to_owned());
-            place::set(
-                &mut self.editor,
-                pod.tree,
-                pod.workload.spec,
-                ("shareProcessNamespace", &value),
-                &mut original,
-            );
+            let field = ("shareProcessNamespace", &Data::Plain("true".to_owned()));
+            place::set(&mut self.editor, pod.tree, pod.workload.spec, field, &mut original);
         }
-        place::annotate(&mut self.editor, pod, original);
-        Some(())
+        if original != kept {
+            place::annotate(&mut self.editor, pod, original);
+        }
+        Some(has_changed)
     }
 
     /// The variables of the sidecar as they are to stand in `env`, held against what the sidecar would say of them.
@@ -214,28 +228,28 @@ impl<'a, 't> Injector<'a, 't> {
         );
     }
 
-    /// Adds what is missing to a sidecar that is there.
+    /// Adds what is missing to a sidecar that is there, and returns whether anything was.
     fn extend_sidecar(
         &mut self,
         pod: &Pod<'a, 't>,
         sidecar: &Container,
         variables: &[(String, String)],
         original: &mut Original,
-    ) {
-        let there = env::literals(pod.tree, sidecar);
+    ) -> bool {
+        let mut has_changed = false;
         for (name, value) in variables {
-            if !there.iter().any(|(other, _)| other == name) {
-                let entry = env::entry(name, value);
-                place::add_item(
-                    &mut self.editor,
-                    pod.tree,
-                    sidecar.id,
-                    ("env", &entry),
-                    Where::Last,
-                    original,
-                );
+            let entry = env::entry(name, value);
+            match env::find(pod.tree, sidecar, name) {
+                Some(there) if Data::of(pod.tree, there) == entry => continue,
+                Some(there) => self.editor.replace_entry(there, "value", &Data::text(value)),
+                None => {
+                    let env = ("env", &entry);
+                    place::add_item(&mut self.editor, pod.tree, sidecar.id, env, Where::Last, original);
+                }
             }
+            has_changed = true;
         }
+        has_changed
     }
 
     fn take<T, E: std::fmt::Display>(&mut self, pod: &Pod<'_, '_>, result: Result<T, E>) -> Option<T> {
@@ -248,14 +262,3 @@ impl<'a, 't> Injector<'a, 't> {
 
 /// The field that stays on a probe.
 const GRACE: &str = "terminationGracePeriodSeconds";
-
-/// Returns the tree of a text that this program wrote.
-///
-/// # Errors
-/// It is no YAML any more: what stood there cannot be edited.
-pub fn reread<'t>(input: &Input, text: &'t str) -> Result<Tree<'t>, Vec<Fault>> {
-    Tree::read(text).map_err(|error| {
-        let message = format!("the notation of this document cannot be edited: {error}");
-        vec![input.fault(error.document, error.line, message)]
-    })
-}

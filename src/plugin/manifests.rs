@@ -7,12 +7,12 @@ use super::PluginError;
 use super::arguments::{Arguments, Word};
 use super::inject::inject;
 use super::input::{Fault, Input};
+use super::place::reread;
 use super::plan::Options;
-use super::report::{self, View};
+use super::report;
 use super::set::Set;
 use super::sidecar::Source;
 use super::uninject::uninject;
-use super::yaml::Tree;
 
 /// What the words of a filter ask for.
 #[derive(Debug, Default)]
@@ -31,8 +31,8 @@ pub fn run_inject(words: &[String]) -> Result<ExitCode, PluginError> {
     let (mut texts, mut lines) = (Vec::new(), Vec::new());
     for input in asked.inputs()? {
         let injected = inject(&input, &asked.options, &set, &source)?;
-        let before = look(&input, &input.text, &source)?;
-        let after = look(&input, &injected.text, &source)?;
+        let before = report::look(&input, &input.parse().map_err(|fault| vec![fault])?, &source)?;
+        let after = report::look(&input, &reread(&input, &injected.text)?, &source)?;
         for ((done, before), after) in injected.pods.iter().zip(&before).zip(&after) {
             lines.extend(report::injected(&input.name, done, before, after));
         }
@@ -72,7 +72,8 @@ pub fn run_explain(words: &[String]) -> Result<ExitCode, PluginError> {
     let (asked, source) = (Asked::read(words, false)?, source()?);
     let (mut lines, mut is_dangerous) = (Vec::new(), false);
     for input in asked.inputs()? {
-        for view in look(&input, &input.text, &source)? {
+        let tree = input.parse().map_err(|fault| vec![fault])?;
+        for view in report::look(&input, &tree, &source)? {
             is_dangerous |= view.findings.iter().any(|finding| finding.is_danger);
             lines.extend(view.lines(&input.name));
         }
@@ -83,11 +84,6 @@ pub fn run_explain(words: &[String]) -> Result<ExitCode, PluginError> {
     lines.push(String::new());
     print(&lines.join("\n"))?;
     Ok(if is_dangerous { ExitCode::FAILURE } else { ExitCode::SUCCESS })
-}
-
-fn look(input: &Input, text: &str, source: &Source) -> Result<Vec<View>, PluginError> {
-    let tree = Tree::read(text).map_err(|error| input.fault(error.document, error.line, error.to_string()));
-    Ok(report::look(input, &tree.map_err(|fault| vec![fault])?, source)?)
 }
 
 fn source() -> Result<Source, PluginError> {

@@ -1,6 +1,5 @@
 //! Puts things where a manifest may have a place for them or not, and notes what was there.
 
-use super::inject::reread;
 use super::input::{Fault, Input};
 use super::original::{ANNOTATION, Original};
 use super::pod::Pod;
@@ -113,4 +112,15 @@ pub fn finish(input: &Input, editor: Editor<'_, '_>) -> Result<String, Vec<Fault
     })?;
     reread(input, &text)?;
     Ok(text)
+}
+
+/// Returns the tree of a text that this program wrote.
+///
+/// # Errors
+/// It is no YAML any more: what stood there cannot be edited.
+pub fn reread<'t>(input: &Input, text: &'t str) -> Result<Tree<'t>, Vec<Fault>> {
+    Tree::read(text).map_err(|error| {
+        let message = format!("the notation of this document cannot be edited: {error}");
+        vec![input.fault(error.document, error.line, message)]
+    })
 }

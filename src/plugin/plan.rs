@@ -35,6 +35,8 @@ pub struct Plan<'p> {
     pub wired: Vec<Wired<'p>>,
     /// The capabilities that the sidecar needs for commands in other containers.
     pub capabilities: Vec<&'static str>,
+    /// Why no probe moves, where the pod has a sidecar whose variables may still change.
+    pub idle: Option<String>,
 }
 
 /// What changes in a container.
@@ -79,8 +81,9 @@ impl<'p> Plan<'p> {
             options.containers.is_empty() || options.containers.contains(&container.name)
         };
         let wired: Vec<_> = pod.apps().filter(names).map(|container| planner.container(container)).collect();
-        if wired.iter().all(|wired| wired.moved.is_empty()) {
-            return Err(Obstacle::LeftAlone(nothing_to_do(&wired, pod)));
+        let idle = wired.iter().all(|wired| wired.moved.is_empty()).then(|| nothing_to_do(&wired, pod));
+        if let Some(why) = idle.clone().filter(|_| pod.sidecar().is_none()) {
+            return Err(Obstacle::LeftAlone(why));
         }
         let in_process = wired.iter().filter(|wired| wired.moved.iter().any(is_in_process));
         let mut capabilities = Vec::new();
@@ -90,7 +93,7 @@ impl<'p> Plan<'p> {
                 needed.iter().filter(|name| !capabilities.contains(*name)).copied().collect::<Vec<_>>(),
             );
         }
-        Ok(Self { port, wired, capabilities })
+        Ok(Self { port, wired, capabilities, idle })
     }
 
     /// Returns the variables of all checks, as the sidecar has to see them.

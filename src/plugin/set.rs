@@ -2,7 +2,7 @@
 
 use std::cell::Cell;
 
-use crate::grammar::{OWN_PREFIX, TargetSpec, options};
+use crate::grammar::{TargetSpec, options};
 use crate::probe::Probe;
 
 /// Variables, and whether each was of use anywhere.
@@ -62,8 +62,9 @@ fn is_for_all(Variable { name, value, .. }: &Variable) -> bool {
         let option = name.strip_prefix(probe.variable_prefix());
         options::ALL.iter().any(|known| known.has_probe_default && option == Some(known.suffix))
     };
-    let is_check = TargetSpec::form_of(value).is_some() || value.starts_with("$(");
-    is_check || name.starts_with(OWN_PREFIX) || Probe::ALL.iter().any(is_default)
+    // A variable of another name is there for references to it.
+    let is_foreign = !Probe::ALL.iter().any(|probe| name.starts_with(probe.variable_prefix()));
+    is_foreign || TargetSpec::form_of(value).is_some() || Probe::ALL.iter().any(is_default)
 }
 
 /// The checks whose option a variable may be.

@@ -130,6 +130,8 @@ impl<'a, 't> Editor<'a, 't> {
         let (_, style) = self.tree.flow_style(place.start);
         let written =
             source.split_once(':').map(|(_, value)| value.trim()).filter(|_| !source.contains('\n'));
+        // What was kept as data, since it stood on several lines, does so again.
+        let written = written.filter(|text| *text != flow::write(value, Style::Compact));
         let value = written.map_or_else(|| flow::write(value, style), str::to_owned);
         self.put(place, format!("{}{}{value}", self.key_source(map, name), style.colon()));
     }

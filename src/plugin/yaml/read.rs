@@ -157,7 +157,8 @@ impl Reader<'_> {
             let twice = || self.error(line, &format!("{name:?} stands twice in one map"));
             return if is_new { Ok(()) } else { Err(twice()) };
         };
-        if self.tree.nodes[id.0].span.is_empty() {
+        let node = &self.tree.nodes[id.0];
+        if node.span.is_empty() && matches!(node.value, Value::Scalar { .. }) {
             // Nothing is written: what would be there begins after the colon.
             let after = after_colon(self.tree.text, self.tree.span(key).end);
             self.tree.nodes[id.0].span = after..after;
