@@ -60,6 +60,7 @@ pub async fn run(
         pod: Arc::clone(&pod),
         metrics,
         details: settings.details,
+        is_status_private: settings.is_status_private,
         startup_key: settings.startup_key,
     });
     let (stop, stopped) = tokio::sync::oneshot::channel::<Infallible>();

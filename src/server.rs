@@ -41,6 +41,8 @@ pub struct AppState {
     pub metrics: Metrics,
     /// Whether reasons are told.
     pub details: bool,
+    /// Whether only callers of this pod may see the page and the document behind it.
+    pub is_status_private: bool,
     /// What the kubelet's question for the startup has to carry, if that is configured; a secret.
     pub startup_key: Option<Box<str>>,
 }

@@ -23,6 +23,8 @@ pub struct Settings {
     pub details: bool,
     /// How long a liveness failure stands at least; `None`: until the first success.
     pub liveness_hold: Option<Duration>,
+    /// Whether only callers of this pod may see the page and the document behind it.
+    pub is_status_private: bool,
     /// What the kubelet's question to `/startupz` has to carry, if that is configured; a secret.
     pub startup_key: Option<Box<str>>,
 }
@@ -47,6 +49,7 @@ struct Written {
     details: Option<String>,
     liveness_hold_seconds: Option<String>,
     startup_key: Option<String>,
+    status: Option<String>,
 }
 
 /// The one setting whose value is never shown.
@@ -56,7 +59,7 @@ const STARTUP_KEY: &str = "HEALTH_PROXY_STARTUP_KEY";
 const LIVENESS_HOLD: Duration = Duration::from_secs(30);
 
 /// The variables behind the fields of [`Written`].
-const NAMES: [&str; 7] = [
+const NAMES: [&str; 8] = [
     "HEALTH_PROXY_LISTEN",
     "HEALTH_PROXY_LOG",
     "HEALTH_PROXY_LOG_FORMAT",
@@ -64,6 +67,7 @@ const NAMES: [&str; 7] = [
     "HEALTH_PROXY_DETAILS",
     "HEALTH_PROXY_LIVENESS_HOLD_SECONDS",
     STARTUP_KEY,
+    "HEALTH_PROXY_STATUS",
 ];
 
 impl Settings {
@@ -77,7 +81,7 @@ impl Settings {
             problems.push(Problem::without_value("HEALTH_PROXY_*", error.to_string()));
             Written::default()
         });
-        let [listen, log, log_format, shutdown_delay, details, liveness_hold, startup_key] = NAMES;
+        let [listen, log, log_format, shutdown_delay, details, liveness_hold, startup_key, status] = NAMES;
         Self {
             listen: read(listen, written.listen, problems, address),
             log: read(log, written.log, problems, targets).unwrap_or_else(default_log),
@@ -95,6 +99,7 @@ impl Settings {
                     .unwrap_or(LIVENESS_HOLD),
             )
             .filter(|hold| !hold.is_zero()),
+            is_status_private: read(status, written.status, problems, is_private).unwrap_or(false),
             startup_key: read(startup_key, written.startup_key, problems, header_value),
         }
     }
@@ -143,6 +148,14 @@ fn header_value(value: &str) -> Result<Box<str>, String> {
 
 fn default_log() -> Targets {
     Targets::new().with_default(tracing::Level::INFO)
+}
+
+fn is_private(value: &str) -> Result<bool, String> {
+    match value {
+        "everyone" => Ok(false),
+        "loopback" => Ok(true),
+        _ => Err("accepted: everyone or loopback".to_owned()),
+    }
 }
 
 fn format(value: &str) -> Result<LogFormat, String> {

@@ -297,11 +297,23 @@ fn misspelt_names_get_a_hint() {
         &[WEB, ("HEALTH_PROXY_QUUX", "1")],
         "HEALTH_PROXY_QUUX: no such setting; accepted: HEALTH_PROXY_LISTEN, HEALTH_PROXY_LOG, \
          HEALTH_PROXY_LOG_FORMAT, HEALTH_PROXY_SHUTDOWN_DELAY_SECONDS, HEALTH_PROXY_DETAILS, \
-         HEALTH_PROXY_LIVENESS_HOLD_SECONDS, HEALTH_PROXY_STARTUP_KEY",
+         HEALTH_PROXY_LIVENESS_HOLD_SECONDS, HEALTH_PROXY_STARTUP_KEY, HEALTH_PROXY_STATUS",
     );
     assert_error(
         &[WEB, ("HEALTH_PROXY_STARTUP_KEY", "a secret")],
         "HEALTH_PROXY_STARTUP_KEY=(hidden): accepted: letters, digits and signs of ASCII, no spaces",
+    );
+}
+
+#[test]
+fn the_status_is_for_everyone_unless_it_is_kept_to_the_pod() {
+    let is_private = |variables: &[(&str, &str)]| read(variables).unwrap().settings.is_status_private;
+    assert!(!is_private(&[WEB]));
+    assert!(!is_private(&[WEB, ("HEALTH_PROXY_STATUS", "everyone")]));
+    assert!(is_private(&[WEB, ("HEALTH_PROXY_STATUS", "loopback")]));
+    assert_error(
+        &[WEB, ("HEALTH_PROXY_STATUS", "nobody")],
+        "HEALTH_PROXY_STATUS=\"nobody\": accepted: everyone or loopback",
     );
 }
 

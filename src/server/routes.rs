@@ -24,7 +24,7 @@ use crate::verdict::Finding;
 
 /// The routes and the codes that they can answer, so that each series exists from the start.
 const SERIES: [(&str, &[&str]); 11] = [
-    ("/", &["200"]),
+    ("/", &["200", "403"]),
     ("/-/healthy", &["200", "503"]),
     ("/drain", &["200", "403"]),
     ("/livez", &["200", "404", "503"]),
@@ -34,7 +34,7 @@ const SERIES: [(&str, &[&str]); 11] = [
     ("/readyz/{check}", &["200", "404", "503"]),
     ("/startupz", &["200", "404", "503"]),
     ("/startupz/{check}", &["200", "404", "503"]),
-    ("/status", &["200"]),
+    ("/status", &["200", "403"]),
 ];
 
 /// Where a request comes from.
@@ -53,12 +53,18 @@ pub(super) fn router(state: Arc<AppState>) -> Router {
             drop(state.metrics.http_requests.with_label_values(&[route, code]));
         }
     }
+    let audience = || from_fn_with_state(Arc::clone(&state), for_its_audience);
     let mut router = Router::new()
-        .route("/", get(status_page))
+        .route("/", get(status_page).layer(audience()))
         .route("/-/healthy", get(healthy))
         .route("/drain", post(drain))
         .route("/metrics", get(metrics))
-        .route("/status", get(status).layer(from_fn_with_state(Arc::<Places>::default(), large::one_of_few)));
+        .route(
+            "/status",
+            get(status)
+                .layer(from_fn_with_state(Arc::<Places>::default(), large::one_of_few))
+                .layer(audience()),
+        );
     for probe in Probe::ALL {
         router = router
             .route(&format!("/{}", probe.path()), whole(probe))
@@ -160,6 +166,22 @@ async fn drain(
     }
     state.pod.drain();
     text(StatusCode::OK, "draining\n")
+}
+
+/// Lets the page and the document behind it be seen by those who may.
+async fn for_its_audience(
+    State(state): Shared,
+    Extension(Peer(ip)): Extension<Peer>,
+    request: Request,
+    next: Next,
+) -> Response<Body> {
+    let is_foreign = FOREIGN.iter().any(|name| request.headers().contains_key(*name));
+    if state.is_status_private && (!is_own(ip) || is_foreign) {
+        let message = "only for this pod (HEALTH_PROXY_STATUS=loopback): kubectl port-forward, or \
+                       kubectl exec with health-proxy get status\n";
+        return text(StatusCode::FORBIDDEN, message);
+    }
+    next.run(request).await
 }
 
 async fn metrics(State(state): Shared) -> Response<Body> {

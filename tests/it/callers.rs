@@ -183,6 +183,30 @@ fn drain_is_refused_from_the_network() {
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
 }
 
+#[test]
+fn the_status_can_be_kept_to_the_pod() {
+    let app = App::answering(|_, _| response("200 OK", ""));
+    let ip = own_address().expect("an interface besides loopback");
+    let mut started = command(
+        &[],
+        &[
+            ("HEALTH_PROXY_LISTEN", "0.0.0.0:0"),
+            ("LIVENESS_WEB", &app.url("/")),
+            ("HEALTH_PROXY_STATUS", "loopback"),
+        ],
+    );
+    let sidecar = Sidecar::spawn(started.stdout(Stdio::piped()).stderr(Stdio::piped()));
+    let answer = |path: &str, ip: std::net::IpAddr| {
+        let request = format!("GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+        let answer = raw((ip, sidecar.address.port()).into(), request.as_bytes()).unwrap();
+        answer.split(' ').nth(1).unwrap().parse::<u16>().unwrap()
+    };
+    for path in ["/", "/status"] {
+        assert_eq!((answer(path, ip.into()), answer(path, Ipv4Addr::LOCALHOST.into())), (403, 200), "{path}");
+    }
+    assert_eq!(answer("/livez", ip.into()), 200);
+}
+
 /// As a mesh hands on what came from the network: by loopback, and by an address of its own.
 #[test]
 fn drain_is_refused_from_another_address_of_loopback() {

@@ -60,7 +60,13 @@ fn state(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>)
     let (entries, lookout) = (published.collect(), Arc::<Lookout>::default());
     let changes = watch::Sender::new(());
     let pod = Pod::new(vec![Arc::clone(&container)], entries, lookout, changes, Memory::default().place(0));
-    AppState { pod: Arc::new(pod), metrics: Metrics::new().unwrap(), details, startup_key: None }
+    AppState {
+        pod: Arc::new(pod),
+        metrics: Metrics::new().unwrap(),
+        details,
+        is_status_private: false,
+        startup_key: None,
+    }
 }
 
 struct Unseen;
