@@ -10,6 +10,7 @@ ROOT = pathlib.Path(__file__).resolve().parents[2]
 MONITORING = ROOT / "k8s/monitoring"
 RULE_FILE = MONITORING / "rules.yaml"
 OPERATOR_FILE = MONITORING / "prometheusrule.yaml"
+INHIBIT_FILE = MONITORING / "inhibit-rules.yaml"
 OPERATOR_HEAD = """\
 # Made from rules.yaml by `tests/monitoring/run --write`; change it there.
 apiVersion: monitoring.coreos.com/v1
@@ -23,10 +24,9 @@ ALERTS = [rule for rule in RULES if "alert" in rule]
 RECORDS = {rule["record"] for rule in RULES if "record" in rule}
 DASHBOARD = json.loads((MONITORING / "dashboard.json").read_text())
 
-# What Grafana puts in for its variables, with every variable at "All".
-GRAFANA = {"$__rate_interval": "10s", "$__range": "30s"} | {
-    f"${name}": ".*" for name in ("namespace", "pod", "probe", "check")
-}
+# The dashboard's variables, but for the data source, and what Grafana puts in for them at "All".
+VARIABLES = ["cluster", "job", "namespace", "pod", "instance", "probe", "check"]
+GRAFANA = {"$__rate_interval": "10s", "$__range": "30s"} | {f"${name}": ".*" for name in VARIABLES}
 
 
 def operator_object():

@@ -2,16 +2,17 @@
 
 import collections
 import contextlib
+import os
 import re
 import signal
 import sys
 import tempfile
 
 import files
-from pods import app, get, prometheus, sidecar, wait_for
+from pods import app, get, prometheus, sidecar, wait_for, worker_of
 
 GONE = "127.77.0.4:9"
-SERIES_OF_A_CHECK = 25
+SERIES_OF_A_CHECK = 26
 
 
 def suite(results, binary):
@@ -19,10 +20,12 @@ def suite(results, binary):
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         target = stack.enter_context(app())
-        start = lambda name, checks: stack.enter_context(sidecar(binary, folder, name, checks))
+        running = lambda name, checks: stack.enter_context(sidecar(binary, folder, name, checks))
+        start = lambda name, checks: running(name, checks)[0]
         addresses = {name: start(name, checks) for name, checks in pods(target).items()}
         secure = certificate(stack, start, folder)
         addresses |= secure
+        addresses["replaced"], replaced = running("replaced", {"LIVENESS_WEB": f"http://{target}/ok"})
         begin_incarnation(addresses["healthy"])
         results.check("drain is accepted", get(f"http://{addresses['drained']}/drain", method="POST")[0] == 200)
         server = stack.enter_context(prometheus(folder, discovered(addresses)))
@@ -30,6 +33,7 @@ def suite(results, binary):
         wait_for("a scrape of each", lambda: scraped() >= set(addresses))
         for _ in range(5):
             begin_incarnation(addresses["healthy"])
+        os.kill(worker_of(replaced), signal.SIGKILL)
         targets(results, server, addresses)
         names(results, addresses, secure)
         cardinality(results, start, target, addresses)
@@ -42,7 +46,13 @@ def pods(target):
     """Variables of each sidecar, by the name of its pod."""
     ok, fail = f"http://{target}/ok", f"http://{target}/fail"
     return {
-        "healthy": {"LIVENESS_WEB": ok, "READINESS_WEB": ok, "STARTUP_WEB": ok},
+        "healthy": {
+            "LIVENESS_WEB": ok,
+            "READINESS_WEB": ok,
+            "STARTUP_WEB": ok,
+            "READINESS_EXTRA": fail,
+            "READINESS_EXTRA_REQUIRED": "false",
+        },
         "failing": {"LIVENESS_WEB": ok, "READINESS_DB": "tcp://127.0.0.1:1", "READINESS_WEB": ok},
         "flapping": {"LIVENESS_WEB": ok, "READINESS_WEB": f"http://{target}/flap", "READINESS_FAILURE_THRESHOLD": "1"},
         "starting": {"STARTUP_WEB": fail, "STARTUP_FAILURE_THRESHOLD": "100000", "READINESS_WEB": ok},
@@ -75,11 +85,39 @@ def begin_incarnation(address):
     wait_for("startup of the new incarnation", lambda: get(f"http://{address}/startupz")[0] == 200)
 
 
+# The app of each pod, as its labels must say.
+WORKLOADS = {
+    "healthy": "shop",
+    "slow": "shop",
+    "drained": "shop",
+    "failing": "db",
+    "flapping": "report",
+    "starting": "model",
+    "replaced": "agent",
+}
+
+
+def controller(pod):
+    """What discovery says of the controller of a pod, of each kind."""
+    kind, name, labels = {
+        "healthy": ("ReplicaSet", "shop-7c9d6b5f4", {"pod_template_hash": "7c9d6b5f4"}),
+        "slow": ("ReplicaSet", "shop-7c9d6b5f4", {"pod_template_hash": "7c9d6b5f4"}),
+        "drained": ("ReplicaSet", "shop-5d8f", {"rollouts_pod_template_hash": "5d8f"}),
+        "failing": ("StatefulSet", "db", {}),
+        "flapping": ("Job", "report-29123456", {}),
+        "starting": ("ReplicaSet", "model", {}),
+        "replaced": ("DaemonSet", "agent", {}),
+    }.get(pod, ("", "", {}))
+    labels = {f"pod_label_{key}": value for key, value in labels.items()}
+    return ({"pod_controller_kind": kind, "pod_controller_name": name} if kind else {}) | labels
+
+
 def discovered(addresses):
     """What discovery says of our pods, and of five that are annotated, gone, finished or another program's."""
 
     def pod(name, address, port="", annotations=(), phase="Running"):
         labels = {"namespace": "suite", "pod_name": name, "pod_container_port_name": port, "pod_phase": phase}
+        labels |= {"pod_node_name": "node-1"} | controller(name)
         labels["pod_ip"] = address.rsplit(":", 1)[0].strip("[]")
         labels |= {f"pod_annotation_prometheus_io_{key}": value for key, value in annotations}
         return {"targets": [address], "labels": {f"__meta_kubernetes_{key}": value for key, value in labels.items()}}
@@ -102,8 +140,11 @@ def targets(results, server, addresses):
     expected = addresses | {"annotated": "127.77.0.1:9809", "annotated-v6": "[::ffff:127.77.0.1]:9809", "gone": GONE}
     expected = sorted((pod, f"http://{address}/metrics") for pod, address in expected.items())
     results.check("the job scrapes each pod once, at the right address", found == expected, found)
-    keys = {"instance", "job", "namespace", "pod"}
-    results.check("targets carry namespace and pod", all(set(target["labels"]) == keys for target in active), active)
+    keys = {"instance", "job", "namespace", "node", "pod", "workload"}
+    results.check("targets carry namespace, pod and node", all(set(target["labels"]) == keys for target in active), active)
+    apps = {target["labels"]["pod"]: target["labels"]["workload"] for target in active}
+    right = {pod: WORKLOADS.get(pod, pod) for pod in apps}
+    results.check("targets carry the app that they are pods of", apps == right, apps)
 
 
 def names(results, addresses, seen):
@@ -156,6 +197,7 @@ def verdicts(results, server):
     panel = next(panel for panel in files.DASHBOARD["panels"] if panel.get("title", "").startswith("Now: every check"))
     why = files.filled(panel["targets"][0]["expr"])
     expected = {
+        ("healthy", "readiness", "extra", "failing, not required"),
         ("failing", "readiness", "db", "failing"),
         ("starting", "startup", "web", "failing"),
         ("starting", "readiness", "web", "waits for startup"),
@@ -180,24 +222,30 @@ def rules(results, server, seen):
     results.check(f"all {len(loaded)} rules evaluate", len(loaded) == len(files.RULES) and not broken, broken)
     expected = {
         "HealthProxyNotReady": {"failing", "slow", "drained"},
-        "HealthProxyManyPodsNotReady": {None},
+        "HealthProxyAppDown": {"db"},
+        "HealthProxyManyPodsNotReady": {"shop"},
         "HealthProxyNotStarted": {"starting"},
         "HealthProxyIncarnationsLooping": {"healthy"},
         "HealthProxyCheckFlapping": {"flapping"},
         "HealthProxyCheckTimeouts": {"slow"},
         "HealthProxyCheckSlow": {"slow"},
         "HealthProxyDown": {"gone"},
+        "HealthProxyWorkerReplaced": {"replaced"},
     } | ({"HealthProxyCertificateExpiry": set(seen)} if seen else {})
 
-    # Anybody may listen where the annotated pods are said to be; a flapping check is ready now and then.
+    # Anybody may listen where the annotated pods are said to be; a flapping check is ready now and then; a busy machine is slow.
     unsure = collections.defaultdict(
-        set, HealthProxyDown={"annotated", "annotated-v6"}, HealthProxyNotReady={"flapping"}
+        set,
+        HealthProxyDown={"annotated", "annotated-v6"},
+        HealthProxyNotReady={"flapping"},
+        HealthProxyAppDown={"report"},
+        HealthProxyCheckTimeouts=WORKLOADS.keys() - {"slow"},
     )
 
     def found():
         counting = [alert["labels"] for alert in server.api("alerts")["alerts"]]
         return {
-            name: {labels.get("pod") for labels in counting if labels["alertname"] == name} - unsure[name]
+            name: {labels.get("pod", labels.get("workload")) for labels in counting if labels["alertname"] == name} - unsure[name]
             for name in {labels["alertname"] for labels in counting}
         }
 

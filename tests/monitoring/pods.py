@@ -86,7 +86,17 @@ def free_port():
 
 def get(url, agent="suite", method="GET"):
     """Status and body; status 0 while nobody answers."""
-    request = urllib.request.Request(url, headers={"User-Agent": agent}, method=method)
+    return ask(urllib.request.Request(url, headers={"User-Agent": agent}, method=method))
+
+
+def post(url, value):
+    """Sends a value as JSON; gives status and body."""
+    head = {"Content-Type": "application/json"}
+    return ask(urllib.request.Request(url, json.dumps(value).encode(), head, method="POST"))
+
+
+def ask(request):
+    """Status and body; status 0 while nobody answers."""
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return answer.status, answer.read().decode()
@@ -108,7 +118,7 @@ def wait_for(what, condition, seconds=45):
 
 @contextlib.contextmanager
 def sidecar(binary, folder, name, checks):
-    """A sidecar with these variables and a short period; gives its address once it answers."""
+    """A sidecar with these variables and a short period; gives its address and its process once it answers."""
     address = f"127.0.0.1:{free_port()}"
     env = {"PATH": os.environ["PATH"], "HEALTH_PROXY_LISTEN": address} | checks
     env |= {
@@ -116,12 +126,19 @@ def sidecar(binary, folder, name, checks):
         for probe in ("LIVENESS", "READINESS", "STARTUP")
         if any(c.startswith(probe) for c in checks)
     }
+    if any(check.startswith("LIVENESS") for check in checks):
+        env["LIVENESS_FAILURE_THRESHOLD"] = "30"  # a busy machine is no near miss
     with process(f"{folder}/{name}.log", binary, env=env) as child:
         healthy = lambda: child.poll() is not None or get(f"http://{address}/-/healthy")[0] == 200
         wait_for(f"sidecar {name}", healthy, 10)
         if child.poll() is not None:
             raise RuntimeError(f"sidecar {name} ended: {pathlib.Path(folder, f'{name}.log').read_text()}")
-        yield address
+        yield address, child
+
+
+def worker_of(supervisor):
+    """The process that does the work of a sidecar."""
+    return int(pathlib.Path(f"/proc/{supervisor.pid}/task/{supervisor.pid}/children").read_text())
 
 
 class Prometheus:

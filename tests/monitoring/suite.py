@@ -8,6 +8,7 @@ import sys
 import yaml
 
 import files
+import inhibition
 import live
 
 
@@ -44,6 +45,7 @@ def main():
     alerts_have_texts(results)
     manifests(results)
     dashboard(results)
+    inhibition.suite(results)
     live.suite(results, os.environ["HEALTH_PROXY_BIN"])
     print(f"{results.passed} passed, {results.failed} failed")
     sys.exit(1 if results.failed else 0)
@@ -90,20 +92,35 @@ def manifests(results):
     results.check("it renders a PodMonitor, the rules and the dashboard", set(objects) == kinds, set(objects))
     rules = objects["PrometheusRule"]["spec"] == yaml.safe_load(files.RULE_FILE.read_text())
     results.check("the rendered rules are those of rules.yaml", rules)
+    results.check("the PodMonitor labels pods as scrape-config.yaml does", *same_labels(objects["PodMonitor"]))
     shipped = list(objects["ConfigMap"]["data"].values()) == [(files.MONITORING / "dashboard.json").read_text()]
     results.check("the rendered dashboard is dashboard.json", shipped)
+
+
+def same_labels(monitor):
+    """Whether both ways of scraping make the same labels by the same rules, and what differs."""
+    camel = lambda name: re.sub("_(.)", lambda found: found[1].upper(), name)
+    job = yaml.safe_load((files.MONITORING / "scrape-config.yaml").read_text())["scrape_configs"][0]
+    plain = [{camel(key): value for key, value in rule.items()} for rule in job["relabel_configs"]]
+    own = [rule for rule in plain if rule.get("targetLabel") in ("node", "workload")]
+    operator = monitor["spec"]["podMetricsEndpoints"][0]["relabelings"]
+    return operator[1:] == own and operator[0]["targetLabel"] == "job", operator
 
 
 def dashboard(results):
     """What Grafana needs in order to import the dashboard into any installation."""
     found = files.DASHBOARD
     variables = [variable["name"] for variable in found["templating"]["list"]]
-    results.check("dashboard variables", variables == ["datasource", "namespace", "pod", "probe", "check"], variables)
+    results.check("dashboard variables", variables == ["datasource", *files.VARIABLES], variables)
+    silent = [panel["title"] for panel in found["panels"] if panel["type"] != "row" and not panel.get("description")]
+    results.check("every panel has a description", not silent, silent)
     ids = [panel["id"] for panel in found["panels"]]
     results.check("panel ids are unique", len(ids) == len(set(ids)), ids)
     targets = [target for panel in found["panels"] for target in panel.get("targets", [])]
     fixed = [target["expr"] for target in targets if target["datasource"]["uid"] != "${datasource}"]
     results.check("every query asks the chosen data source", targets and not fixed, fixed)
+    careless = [target["expr"] for target in targets if not respects_choices(target["expr"])]
+    results.check("every query respects the choice of cluster, job, namespace, pod and instance", not careless, careless)
     cells = [
         (panel["gridPos"]["x"] + dx, panel["gridPos"]["y"] + dy)
         for panel in found["panels"]
@@ -115,6 +132,14 @@ def dashboard(results):
         name for _, query in files.dashboard_queries() for name in files.metric_names(query) if ":" in name
     } - files.RECORDS
     results.check("every recorded series of the dashboard is recorded", not unknown, unknown)
+
+
+def respects_choices(expression):
+    """Whether each selector has a matcher for each variable; recorded series know no pod and no instance."""
+    selectors = re.findall(r"([\w:]+)\{([^}]*)\}", expression)
+    wanted = lambda series: files.VARIABLES[:3] if ":" in series else files.VARIABLES[:5]
+    respects = [f'{name}=~"${name}"' in matchers for series, matchers in selectors for name in wanted(series)]
+    return bool(respects) and all(respects) and len(selectors) == len(re.findall(r"\b(?:health_proxy|process)_\w+|\bup\b", expression))
 
 
 if __name__ == "__main__":
