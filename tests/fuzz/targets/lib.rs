@@ -4,8 +4,9 @@ use std::cell::RefCell;
 use std::rc::Rc;
 use std::sync::Arc;
 
-use health_proxy::check::{Check, attempt};
+use health_proxy::check::Check;
 use health_proxy::config::{Config, ConfigError};
+use health_proxy::runner::attempt;
 use health_proxy::targets::Target;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
