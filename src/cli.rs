@@ -5,7 +5,6 @@ mod demo;
 mod help;
 mod once;
 mod status;
-mod table;
 mod words;
 mod worker;
 

@@ -36,6 +36,7 @@ pub mod signal;
 pub mod snapshot;
 pub mod status;
 pub mod supervisor;
+pub mod table;
 pub mod targets;
 pub mod tracker;
 pub mod unix_time;

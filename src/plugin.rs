@@ -5,6 +5,7 @@
 
 pub mod arguments;
 pub mod asked;
+pub mod cluster;
 pub mod env;
 pub mod findings;
 pub mod inject;
@@ -20,6 +21,7 @@ pub mod report;
 pub mod set;
 pub mod shared;
 pub mod sidecar;
+pub mod status;
 pub mod times;
 pub mod uninject;
 pub mod workload;
@@ -39,6 +41,8 @@ Usage:
   kubectl health-proxy inject [-f FILE]…    add the sidecar; native probes become its checks
   kubectl health-proxy uninject [-f FILE]…  the way back: the native probes are there again
   kubectl health-proxy explain [-f FILE]…   how long everything takes, and what is dangerous (exit status 1)
+  kubectl health-proxy status [NAME | -l SELECTOR] [-n NAMESPACE | -A] [--watch] [-o json]
+                                            what the sidecars of a cluster say, failing first (exit status 1)
   kubectl health-proxy --help, --version
 
 Without -f the manifests come from standard input. They go to standard output, what is said of them to
@@ -50,6 +54,9 @@ Options of inject:
   --container NAME      only this container's probes; may be repeated
   --exec-in-process     exec probes too: the sidecar runs the command inside the container's process
   --set NAME=VALUE      a variable of the sidecar, such as LIVENESS_WEB_PERIOD_SECONDS=2; may be repeated
+
+status asks each sidecar through the API server with your own rights (get pods, get pods/proxy); it takes
+kubectl's options that say which cluster is meant (--context, --kubeconfig, --as and their like).
 ";
 
 /// Why a command could not do what it is for.
@@ -86,6 +93,7 @@ pub fn run(arguments: &[String]) -> ExitCode {
                 "inject" => manifests::run_inject(rest),
                 "uninject" => manifests::run_uninject(rest),
                 "explain" => manifests::run_explain(rest),
+                "status" => status::run_status(rest),
                 "--help" | "-h" | "help" => help(),
                 "--version" | "-V" => version(),
                 other => Err(PluginError::Usage(format!(

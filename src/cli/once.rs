@@ -5,12 +5,13 @@ use std::sync::Arc;
 
 use tokio::task::JoinSet;
 
-use super::{CliError, print, table};
+use super::{CliError, print};
 use crate::check::Check;
 use crate::config::Config;
 use crate::outcome::one_line;
 use crate::runner::attempt;
 use crate::status::Run;
+use crate::table;
 
 pub(super) fn run(config: Config) -> Result<ExitCode, CliError> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -3,9 +3,9 @@
 use std::fmt::Write;
 use std::io::{IsTerminal, stdout};
 
-use super::table;
 use crate::outcome::one_line;
 use crate::server::document::{CheckPart, Document, ProbePart, StreakPart};
+use crate::table::{self, span};
 
 /// How many of the last runs a line shows.
 const RUNS_SHOWN: usize = 20;
@@ -143,25 +143,6 @@ fn cut(reason: &str) -> String {
 
 fn coloured(colour: &str, text: &str, has_colour: bool) -> String {
     if has_colour { format!("{colour}{text}{PLAIN}") } else { text.to_owned() }
-}
-
-/// A duration in at most two units: `12ms`, `3.4s`, `3m 12s`, `2d 3h`.
-fn span(seconds: f64) -> String {
-    const UNITS: [(u64, &str); 4] = [(86_400, "d"), (3_600, "h"), (60, "m"), (1, "s")];
-    let seconds = seconds.max(0.0);
-    if seconds < 0.9995 {
-        return format!("{:.0}ms", seconds * 1e3);
-    }
-    let whole = std::time::Duration::try_from_secs_f64(seconds.round()).unwrap_or_default().as_secs();
-    if whole < 10 {
-        return format!("{seconds:.1}s");
-    }
-    let first = UNITS.iter().position(|(size, _)| whole >= *size).unwrap_or(UNITS.len() - 1);
-    let (size, unit) = UNITS[first];
-    match UNITS.get(first + 1).map(|(smaller, name)| (whole % size / smaller, name)) {
-        Some((rest, name)) if rest > 0 => format!("{}{unit} {rest}{name}", whole / size),
-        _ => format!("{}{unit}", whole / size),
-    }
 }
 
 #[cfg(test)]
