@@ -157,7 +157,7 @@ impl Pod {
     pub fn look(&self, asked: Probe, scope: Scope) -> Look<'_> {
         let mut look = Look { pod: self, scope, now: Instant::now(), sights: Vec::new() };
         if self.wants_sights(asked, scope) {
-            let listeners = Listeners::read();
+            let listeners = Listeners::now();
             let asked_for = self.entries_of(asked, scope);
             look.sights = asked_for.map(|entry| (entry.place, entry.sight(&listeners))).collect();
             self.take_sights(asked, &look.sights);
@@ -221,7 +221,7 @@ impl Pod {
     pub fn kubelet_asks(&self, scope: Scope, path: Option<StartupPath>) {
         for member in self.scoped(scope) {
             let needs_sights = path.is_some() || member.container.is_pause();
-            let listeners = needs_sights.then(Listeners::read);
+            let listeners = needs_sights.then(Listeners::now);
             if path.is_some()
                 && let Some(listeners) = &listeners
             {
@@ -249,7 +249,7 @@ impl Pod {
 
     /// The kubelet was told by `path` that the containers in `scope` have started.
     pub fn kubelet_told(&self, scope: Scope, path: StartupPath) {
-        let listeners = Listeners::read();
+        let listeners = Listeners::now();
         for member in self.scoped(scope) {
             let seen = self.sights_of(member, &listeners);
             member.container.note(Sign::Told { path, seen: &seen });

@@ -191,7 +191,7 @@ impl<A: Attempt> Runner<A> {
     fn record(&mut self, run: Run, course: &mut Course, is_early: bool) {
         self.log_run(&run);
         let passed = run.outcome.passed();
-        let sight = self.is_news(passed).then(|| self.target.sight(&Listeners::read()));
+        let sight = self.is_news(passed).then(|| self.target.sight(&Listeners::now()));
         let is_different =
             sight.as_ref().is_some_and(|sight| sight.contradicts(self.status.borrow().noted.as_ref()));
         let noted = sight.as_ref().filter(|_| passed).and_then(Sight::witness).cloned();

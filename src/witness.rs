@@ -2,6 +2,7 @@
 //!
 //! The only reader of `/proc/net/tcp` and `/proc/net/tcp6`, which anyone in the pod's network namespace may read.
 
+use std::cell::OnceCell;
 use std::fs::{self, File};
 use std::io::{self, BufRead, BufReader};
 use std::net::{IpAddr, UdpSocket};
@@ -94,38 +95,46 @@ impl Sight {
     }
 }
 
-/// All sockets of the pod that listen, at one moment.
-#[derive(Debug)]
+/// All sockets of the pod that listen, at the moment when the first is asked for.
+#[derive(Debug, Default)]
 pub struct Listeners {
     /// Port and inode of each; `None` where the kernel's tables cannot be read.
-    sockets: Option<Vec<(u16, u64)>>,
+    sockets: OnceCell<Option<Vec<(u16, u64)>>>,
 }
 
 impl Listeners {
-    /// Reads the kernel's tables.
-    pub fn read() -> Self {
-        let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-        let read = tables.into_iter().filter_map(|path| File::open(path).ok());
-        let mut sockets = None;
-        for table in read {
-            // What came before an error in the middle is true all the same.
-            let _ = listening(BufReader::new(table), sockets.get_or_insert_with(Vec::new));
-        }
-        Self { sockets }
+    /// Looks at nothing yet: most targets have no port.
+    pub fn now() -> Self {
+        Self::default()
     }
 
-    /// Returns whether the kernel's tables could be read.
-    pub const fn is_readable(&self) -> bool {
-        self.sockets.is_some()
+    /// Returns whether the kernel's tables can be read.
+    pub fn is_readable(&self) -> bool {
+        self.sockets().is_some()
+    }
+
+    fn sockets(&self) -> Option<&[(u16, u64)]> {
+        self.sockets.get_or_init(read).as_deref()
     }
 
     /// Returns who listens on `port`.
     pub fn on(&self, port: u16) -> Sight {
-        let Some(sockets) = &self.sockets else { return Sight::Unwitnessed };
+        let Some(sockets) = self.sockets() else { return Sight::Unwitnessed };
         let inodes = sockets.iter().filter(|(other, _)| *other == port).map(|(_, inode)| *inode);
         let inodes: Box<[u64]> = inodes.take(MAX_SOCKETS).collect();
         if inodes.is_empty() { Sight::Missing } else { Sight::There(Witness::Sockets(inodes)) }
     }
+}
+
+/// Reads the kernel's tables; `None` where neither can be read.
+fn read() -> Option<Vec<(u16, u64)>> {
+    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
+    let mut sockets = None;
+    for table in tables.into_iter().filter_map(|path| File::open(path).ok()) {
+        // What came before an error in the middle is true all the same.
+        let _ = listening(BufReader::new(table), sockets.get_or_insert_with(Vec::new));
+    }
+    sockets
 }
 
 /// Returns whether `address` is one of this pod's: only such a one can be bound.
@@ -180,7 +189,7 @@ mod tests {
     fn a_socket_is_there_while_it_listens_and_the_next_on_its_port_is_a_different_one() {
         let first = TcpListener::bind("[::1]:0").unwrap();
         let address = first.local_addr().unwrap();
-        let look = || Listeners::read().on(address.port());
+        let look = || Listeners::now().on(address.port());
         let noted = look().witness().cloned();
         assert!(noted.is_some());
         assert!(!look().contradicts(noted.as_ref()));
@@ -203,7 +212,7 @@ mod tests {
 
     #[test]
     fn tables_that_cannot_be_read_show_nothing() {
-        let listeners = Listeners { sockets: None };
+        let listeners = Listeners { sockets: OnceCell::from(None) };
         assert_eq!(listeners.on(80), Sight::Unwitnessed);
         assert!(!listeners.on(80).contradicts(Some(&Witness::Sockets([1].into()))));
     }

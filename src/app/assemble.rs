@@ -37,7 +37,7 @@ pub(super) fn assemble<A: Attempt + 'static>(
     schedule_delay: &prometheus::Histogram,
 ) -> (Pod, Vec<Runner<A>>) {
     configured.sort_by(|(a, _), (b, _)| (a.probe, &a.name).cmp(&(b.probe, &b.name)));
-    let listeners = Listeners::read();
+    let listeners = Listeners::now();
     if !listeners.is_readable() {
         tracing::warn!(
             "/proc/net/tcp cannot be read: that a container is a different one is only known by the kubelet's questions"

@@ -34,7 +34,7 @@ impl Pod {
     }
 
     fn look_once(&self, tried: &mut [Tried]) {
-        let listeners = Listeners::read();
+        let listeners = Listeners::now();
         let sights: Vec<_> =
             self.entries.iter().map(|entry| (entry.place, entry.sight(&listeners))).collect();
         self.note_seen(&sights);

@@ -11,6 +11,8 @@
 
 mod callers;
 mod commands;
+mod dead_mount;
+mod hanging;
 mod hostile;
 mod process;
 mod secrets;
@@ -44,6 +46,8 @@ type Case = (&'static str, fn(&Scale) -> Tally);
 const CASES: &[Case] = &[
     ("commands", commands::run),
     ("targets", targets::run),
+    ("hanging-ways", hanging::ways_to_hang),
+    ("hanging-helpers", hanging::more_than_there_are_helpers),
     ("callers-flood", callers::flood),
     ("callers-garbage", callers::garbage),
     ("callers-outside", callers::outside),

@@ -54,7 +54,7 @@ fn state(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>)
             container,
             target,
             nudge,
-            &Listeners::read(),
+            &Listeners::now(),
         )
     });
     let (entries, lookout) = (published.collect(), Arc::<Lookout>::default());
