@@ -6,17 +6,25 @@
     reason = "threads of their own pace requests and look again at processes that tell nobody of their end"
 )]
 
+mod answers;
+mod history;
 mod kubelet;
+mod lifecycle;
 mod manifest;
+mod memory;
 mod network;
 mod pod;
 mod podman;
 mod prober;
+mod probing;
 mod recipe;
+#[expect(dead_code, reason = "shared with the test of the manifests, which reads more")]
 #[path = "../manifests/render.rs"]
 mod render;
+mod report;
 mod request;
 mod state;
+mod watch;
 
 mod scenarios {
     mod classics;
@@ -29,4 +37,5 @@ mod scenarios {
     mod sidecar_dies;
     mod start;
     mod two_apps;
+    mod worker_dies;
 }

@@ -1,11 +1,14 @@
 //! What a scenario applies: a rendered example, with the few things changed that the scenario is about.
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 
-use k8s_openapi::api::core::v1::{Container, PodSpec, Service};
-use serde_json::Value;
+use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Probe, Service};
+use serde_json::{Value, json};
 
 use crate::render::{render, repository};
+
+const SIDECAR: &str = "health-proxy";
 
 /// A workload and what its pods refer to.
 #[derive(Clone)]
@@ -64,12 +67,72 @@ impl Manifest {
         self
     }
 
-    fn app(&mut self) -> &mut Container {
+    /// The same app without a sidecar, with probes of its own.
+    pub fn native(mut self, probes: &Value) -> Self {
+        self.pod.init_containers = None;
+        self.pod.containers.retain(|container| container.name != SIDECAR);
+        let probe = |field: &str| probes.get(field).map(typed::<Probe>);
+        let app = self.app();
+        app.startup_probe = probe("startupProbe");
+        app.liveness_probe = probe("livenessProbe");
+        app.readiness_probe = probe("readinessProbe");
+        self
+    }
+
+    /// The same with an init container that takes its time, before the sidecar or after it.
+    pub fn with_init_container(mut self, index: usize, name: &str, seconds: u32) -> Self {
+        let app = self.app().clone();
+        let init = Container {
+            name: name.to_owned(),
+            command: Some(vec!["sleep".to_owned(), seconds.to_string()]),
+            args: None,
+            startup_probe: None,
+            liveness_probe: None,
+            readiness_probe: None,
+            ..app
+        };
+        self.pod.init_containers.get_or_insert_default().insert(index, init);
+        self
+    }
+
+    /// The same with a directory at `/var/kubia` that outlives the app's container.
+    pub fn with_directory(mut self) -> Self {
+        self.pod.volumes.get_or_insert_default().push(typed(&json!({"name": "kubia", "emptyDir": {}})));
+        let mount = typed(&json!({"name": "kubia", "mountPath": "/var/kubia"}));
+        self.app().volume_mounts.get_or_insert_default().push(mount);
+        self
+    }
+
+    /// The same with one more variable of the sidecar, in which `$(POD_IP)` is the pod's address.
+    pub fn with_pod_ip(mut self, name: &str, value: &str) -> Self {
+        let field = json!({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}});
+        let inits = self.pod.init_containers.iter_mut().flatten();
+        let sidecar = inits.chain(&mut self.pod.containers).find(|one| one.name == SIDECAR);
+        let variables = sidecar.expect("a sidecar").env.get_or_insert_default();
+        variables.retain(|variable| variable.name != "POD_IP");
+        variables.push(typed(&field));
+        variables.push(typed(&json!({"name": name, "value": value})));
+        self
+    }
+
+    /// The same with these apps in the place of the one: each is called in its own way and asked for by its own name.
+    pub fn with_apps(mut self, apps: &[(&str, &[&str])]) -> Self {
+        let like = self.app().clone();
+        self.pod.containers = apps.iter().map(|(name, arguments)| app_like(&like, name, arguments)).collect();
+        self
+    }
+
+    pub fn app(&mut self) -> &mut Container {
         self.pod.containers.first_mut().expect("an app")
     }
 
+    /// All containers, those of the start first.
+    pub fn containers(&self) -> impl Iterator<Item = &Container> {
+        self.pod.init_containers.iter().flatten().chain(&self.pod.containers)
+    }
+
     /// The variables of one container, as the kubelet makes them: those of Services first, the container's own last.
-    pub fn variables(&self, container: &Container) -> BTreeMap<String, String> {
+    pub fn variables(&self, container: &Container, addresses: &[IpAddr]) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
         for service in std::iter::once("kubernetes").chain(self.services.iter().map(String::as_str)) {
             variables.extend(service_links(service));
@@ -79,11 +142,52 @@ impl Manifest {
             variables.extend(self.config_maps[&reference.name].clone());
         }
         for variable in container.env.iter().flatten() {
-            let value = variable.value.clone().expect("only plain values");
+            let value = value_of(variable, &variables, addresses);
             variables.insert(variable.name.clone(), value);
         }
         variables
     }
+}
+
+fn app_like(like: &Container, name: &str, arguments: &[&str]) -> Container {
+    let mut app = like.clone();
+    name.clone_into(&mut app.name);
+    app.args = Some(arguments.iter().map(|&word| word.to_owned()).collect());
+    app.ports = None;
+    let probes = [&mut app.startup_probe, &mut app.liveness_probe, &mut app.readiness_probe];
+    for request in probes.into_iter().flatten().filter_map(|probe| probe.http_get.as_mut()) {
+        let path = request.path.get_or_insert_default();
+        path.push(if path.contains('?') { '&' } else { '?' });
+        path.push_str("container=");
+        path.push_str(name);
+    }
+    app
+}
+
+/// A variable's value, in which those before it are put, or what the downward API says.
+fn value_of(variable: &EnvVar, before: &BTreeMap<String, String>, addresses: &[IpAddr]) -> String {
+    let source = variable.value_from.as_ref().and_then(|source| source.field_ref.as_ref());
+    match source.map(|field| field.field_path.as_str()) {
+        Some("status.podIP") => addresses[0].to_string(),
+        Some(other) => panic!("{other}, which the stand-in does not know"),
+        None => expand(variable.value.as_deref().expect("only plain values and fields"), before),
+    }
+}
+
+/// Replaces `$(NAME)` as the kubelet does: what does not exist stays as it is, and `$$` is a dollar.
+fn expand(value: &str, known: &BTreeMap<String, String>) -> String {
+    let Some((text, rest)) = value.split_once('$') else {
+        return value.to_owned();
+    };
+    let reference = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
+    let (put, rest) = match (rest.strip_prefix('$'), reference) {
+        (Some(rest), _) => ("$".to_owned(), rest),
+        (None, Some((name, rest))) => {
+            (known.get(name).cloned().unwrap_or_else(|| format!("$({name})")), rest)
+        }
+        (None, None) => ("$".to_owned(), rest),
+    };
+    format!("{text}{put}{}", expand(rest, known))
 }
 
 /// The variables that every container gets for a Service in its namespace.
@@ -109,6 +213,6 @@ fn name_of(object: &Value) -> String {
     object["metadata"]["name"].as_str().expect("an object has a name").to_owned()
 }
 
-fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> T {
-    serde_json::from_value(value.clone()).expect("the manifests test has seen it")
+pub fn typed<T: serde::de::DeserializeOwned>(value: &Value) -> T {
+    serde_json::from_value(value.clone()).expect("an object of Kubernetes")
 }

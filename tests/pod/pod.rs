@@ -2,7 +2,6 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use nix::sys::signal::{Signal, kill};
@@ -13,14 +12,15 @@ use crate::manifest::Manifest;
 use crate::network::{Family, connect, spawn_on_node};
 use crate::podman::{self, Recipe};
 use crate::recipe::Sandbox;
-use crate::request;
+use crate::report::Release;
+use crate::request::{self, Question};
 use crate::state::{Shared, Status};
+use crate::watch::Watch;
 
-const SIDECAR: &str = "health-proxy";
+pub const SIDECAR: &str = "health-proxy";
 
 pub struct Pod {
-    shared: Arc<Shared>,
-    threads: Vec<JoinHandle<()>>,
+    pub shared: Arc<Shared>,
     sandbox: podman::Container,
 }
 
@@ -38,17 +38,31 @@ impl Pod {
             .run(&format!("{name}-sandbox"));
         let addresses = connect(sandbox.pid, family);
         let volumes = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(name);
-        let parts = Sandbox { id: sandbox.id.clone(), volumes };
-        let shared = Arc::new(Shared::new(name, manifest.clone(), parts, addresses));
-        let threads = kubelet::run(&shared);
-        Self { shared, threads, sandbox }
+        let parts = Sandbox { id: sandbox.id.clone(), volumes, addresses };
+        let shared = Arc::new(Shared::new(name, manifest.clone(), parts));
+        kubelet::run(&shared);
+        Self { shared, sandbox }
     }
 
     /// All containers run, have started and are ready: the pod is among the endpoints of its Service.
     pub fn ready(&self) -> bool {
         let state = self.shared.lock();
-        let ready = |one: &k8s_openapi::api::core::v1::Container| state.containers[&one.name].ready(one);
-        state.deleted.is_none() && self.shared.manifest.containers().all(ready)
+        let mut probed = self.shared.manifest.probed();
+        state.deleted.is_none() && probed.all(|one| state.containers[&one.name].reported.ready)
+    }
+
+    /// Restarts the kubelet: for `down` nobody is asked anything, and then it knows no more than the API and the runtime.
+    pub fn restart_kubelet(&self, release: Release, down: Duration) {
+        self.shared.event(&format!("the kubelet is restarted: {release:?}"));
+        let mut state = self.shared.lock();
+        state.kubelet = state.kubelet.lost(release, Instant::now() + down);
+        drop(state);
+        self.shared.changed.notify_all();
+    }
+
+    /// How long the pod has been with the kubelet.
+    pub fn age(&self) -> Duration {
+        self.shared.born.elapsed()
     }
 
     pub fn status(&self, container: &str) -> Status {
@@ -72,14 +86,9 @@ impl Pod {
         assert!(output.status.success(), "{command:?}: {output:?}");
     }
 
-    pub fn events(&self) -> Vec<String> {
-        self.shared.lock().events.clone()
-    }
-
     pub fn delete(&self) {
         let mut state = self.shared.lock();
         state.deleted = Some(Instant::now());
-        state.wake = true;
         drop(state);
         self.shared.changed.notify_all();
     }
@@ -91,14 +100,33 @@ impl Pod {
 
     /// Kills a container's first process, and so the container.
     pub fn kill(&self, container: &str) {
-        kill_process(self.container(container).pid);
+        self.container(container).signal(Signal::SIGKILL);
     }
 
     /// Kills the sidecar's worker and leaves its supervisor alone.
     pub fn kill_worker(&self) {
+        self.signal_worker(Signal::SIGKILL);
+    }
+
+    pub fn signal_worker(&self, signal: Signal) {
         for worker in self.container(SIDECAR).children() {
-            kill_process(worker);
+            kill(Pid::from_raw(worker), signal).expect("the worker runs");
         }
+    }
+
+    /// The processes that the supervisor has started, as the host counts.
+    pub fn workers(&self) -> Vec<i32> {
+        self.container(SIDECAR).children()
+    }
+
+    /// Asks a path again and again from the node, as anybody may.
+    pub fn watch(&self, path: &str, pause: Duration) -> Watch {
+        self.watch_as("visitor", path, pause)
+    }
+
+    /// The same under another name.
+    pub fn watch_as(&self, agent: &'static str, path: &str, pause: Duration) -> Watch {
+        Watch::start(self.shared.born, self.address(9809), agent, path, pause)
     }
 
     /// Asks the sidecar from the node, as anybody may.
@@ -109,9 +137,9 @@ impl Pod {
     /// Asks one of the pod's ports from the node.
     pub fn ask_port(&self, port: u16, path: &str) -> Result<(u16, String), String> {
         let (address, path) = (self.shared.address(port), path.to_owned());
-        spawn_on_node(move || request::get(address, &path, Duration::from_secs(1)))
-            .join()
-            .expect("a request does not panic")
+        let asked =
+            spawn_on_node(move || request::ask(address, &Question::visitor(&path), Duration::from_secs(1)));
+        asked.join().expect("a request does not panic")
     }
 
     /// Where one of the pod's ports is reached from the node.
@@ -138,38 +166,23 @@ impl Pod {
         }
     }
 
-    /// Everything that has happened in the pod, and what its sidecars have written.
-    pub fn story(&self) -> String {
-        let mut story = self.events().join("\n");
-        let status = self.status(SIDECAR);
-        for sidecar in status.earlier.iter().chain(&status.container) {
-            story.push_str("\n--- log of a sidecar:\n");
-            story.push_str(&sidecar.logs());
-        }
-        story
-    }
-
     fn await_change(&self) {
         let state = self.shared.lock();
-        let moment = Duration::from_millis(50);
-        let _ = self.shared.changed.wait_timeout(state, moment);
+        drop(self.shared.wait(state, Instant::now() + Duration::from_millis(50)));
     }
 }
 
 impl Drop for Pod {
     fn drop(&mut self) {
-        {
-            let mut state = self.shared.lock();
-            state.deleted.get_or_insert_with(Instant::now);
-            state.wake = true;
-        }
+        self.shared.lock().deleted.get_or_insert_with(Instant::now);
         self.shared.changed.notify_all();
         for container in self.shared.manifest.containers() {
             if let Some(running) = self.status(&container.name).container {
-                running.signal("KILL");
+                running.signal(Signal::SIGKILL);
             }
         }
-        for thread in self.threads.drain(..) {
+        // The loop that keeps the pod in sync is the first of them, and may have started others.
+        while let Some(thread) = self.shared.next_thread() {
             let _ = thread.join();
         }
         for container in self.shared.manifest.containers() {
@@ -181,8 +194,4 @@ impl Drop for Pod {
         self.sandbox.remove();
         let _ = std::fs::remove_dir_all(&self.shared.sandbox.volumes);
     }
-}
-
-fn kill_process(pid: i32) {
-    kill(Pid::from_raw(pid), Signal::SIGKILL).expect("the process runs");
 }

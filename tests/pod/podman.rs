@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 use std::time::{Duration, SystemTime};
 
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
 /// What a container is made of, as arguments of `podman run`.
 #[derive(Default)]
 pub struct Recipe {
@@ -31,16 +34,19 @@ impl Recipe {
 
     /// Starts the container in the background.
     pub fn run(&self, name: &str) -> Container {
+        let pid_file = std::env::temp_dir().join(format!("{name}-{}.pid", std::process::id()));
         let output = Command::new("podman")
             .args(["run", "--detach", "--pull=never", "--name", name])
+            .arg(format!("--pidfile={}", pid_file.display()))
             .args(&self.options)
             .arg(&self.image)
             .args(&self.arguments)
             .output()
             .expect("podman runs");
         let id = text_of(&output);
-        let pid = podman(&["inspect", "--format={{.State.Pid}}", &id]);
-        Container { id, pid: pid.parse().expect("a process id") }
+        let pid = std::fs::read_to_string(&pid_file).expect("podman has written the process id");
+        std::fs::remove_file(&pid_file).expect("it is there");
+        Container { id, pid: pid.trim().parse().expect("a process id") }
     }
 }
 
@@ -48,7 +54,7 @@ impl Recipe {
 #[derive(Clone, Debug)]
 pub struct Container {
     pub id: String,
-    /// Of its first process, as the host counts; 0 when it had ended before anybody looked.
+    /// Of its first process, as the host counts.
     pub pid: i32,
 }
 
@@ -61,21 +67,29 @@ pub struct Exit {
 impl Container {
     /// Whether its first process is there; the runtime's monitor reaps it, so that it does not linger as a zombie.
     pub fn runs(&self) -> bool {
-        self.pid != 0 && Path::new(&format!("/proc/{}", self.pid)).exists()
+        Path::new(&format!("/proc/{}", self.pid)).exists()
     }
 
     /// Waits until the runtime knows that the container has ended.
     pub fn exit(&self) -> Exit {
-        let code = podman(&["wait", &self.id]);
-        let ended = podman(&["inspect", "--format={{.State.FinishedAt.UnixMilli}}", &self.id]);
-        let ended = Duration::from_millis(ended.parse().expect("a time"));
-        let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970");
-        Exit { code: code.parse().expect("an exit status"), ago: now.saturating_sub(ended) }
+        let state = "--format={{.State.Status}} {{.State.ExitCode}} {{.State.FinishedAt.UnixMilli}}";
+        loop {
+            let known = podman(&["inspect", state, &self.id]);
+            let mut words = known.split(' ');
+            if words.next() == Some("exited") {
+                let mut number = || words.next().and_then(|word| word.parse::<u64>().ok());
+                let (code, ended) = (number().expect("an exit status"), number().expect("a time"));
+                let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970");
+                let ago = now.saturating_sub(Duration::from_millis(ended));
+                return Exit { code: code.try_into().expect("a small number"), ago };
+            }
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
-    pub fn signal(&self, name: &str) {
-        // The container may have ended by itself in between: then there is nobody to signal.
-        let _ = raw(&["kill", "--signal", name, &self.id]);
+    /// Sends a signal to the first process. It may have ended by itself in between: then there is nobody to signal.
+    pub fn signal(&self, signal: Signal) {
+        let _ = kill(Pid::from_raw(self.pid), signal);
     }
 
     /// Runs a command inside, as exec probes, hooks and `kubectl exec` do.
@@ -83,6 +97,16 @@ impl Container {
         let mut arguments = vec!["exec".to_owned(), self.id.clone()];
         arguments.extend_from_slice(command);
         raw(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
+    }
+
+    /// The same, for so long only: `None` when the command was still running then. It goes on until the container ends.
+    pub fn exec_within(&self, command: &[String], limit: Duration) -> Option<Output> {
+        let (tell, told) = std::sync::mpsc::channel();
+        let (container, command) = (self.clone(), command.to_vec());
+        std::thread::spawn(move || {
+            let _ = tell.send(container.exec(&command));
+        });
+        told.recv_timeout(limit).ok()
     }
 
     /// All that it has written to both its outputs.

@@ -1,12 +1,12 @@
-//! The kubelet's probe worker: one per container and probe, for as long as the pod lives. What it decides is here and
-//! pure; who runs the probes is in `kubelet.rs`.
+//! The kubelet's probe worker: one per container and probe, for as long as the kubelet and the pod live. What it decides
+//! is here and pure; who runs the probes is in `probing.rs`.
 
 use std::time::Duration;
 
 use k8s_openapi::api::core::v1::Probe;
 
 /// Which of a container's three probes a worker runs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Kind {
     Startup,
     Liveness,
@@ -32,13 +32,15 @@ impl Kind {
     }
 }
 
-/// What a worker sees of its container at a tick.
+/// What a worker sees of its container at a tick: what the kubelet has reported, which may be a second old.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub id: Option<String>,
     /// Since when it runs; `None` while it does not.
     pub running_for: Option<Duration>,
     pub started: bool,
+    /// It ran before this kubelet began, and this kubelet leaves such a container as it was.
+    pub survived: bool,
     pub pod_is_deleted: bool,
 }
 
@@ -47,7 +49,9 @@ pub struct Seen {
 pub enum Tick {
     Wait,
     Probe,
-    Publish(Verdict),
+    /// The container does not run: the verdict on it is a failure.
+    Fail,
+    /// The pod is being deleted: the verdict is a success, and the worker's last.
     End,
 }
 
@@ -77,21 +81,25 @@ impl Worker {
         }
     }
 
-    /// Decides whether this tick is one to probe at. The delay is looked at here alone, so it ends on a tick.
-    pub fn tick(&mut self, seen: &Seen) -> Tick {
-        let Some(id) = &seen.id else {
-            return Tick::Wait;
-        };
-        if self.container.as_ref() != Some(id) {
-            // A new container ends the rest, but the run of equal results goes on over it.
-            self.container = Some(id.clone());
-            self.on_hold = false;
+    /// Notices a container that is another one and returns the verdict that holds of it until a probe has counted. Of
+    /// one that has survived the kubelet nothing is said. A new container ends the rest, but the run of equal results
+    /// goes on over it.
+    pub fn meet(&mut self, seen: &Seen) -> Option<Verdict> {
+        if seen.id.is_none() || self.container == seen.id {
+            return None;
         }
-        if self.on_hold {
+        self.container.clone_from(&seen.id);
+        self.on_hold = false;
+        (!seen.survived).then(|| self.kind.initial())
+    }
+
+    /// Decides whether this tick is one to probe at. The delay is looked at on ticks only, so it ends on one.
+    pub fn tick(&self, seen: &Seen) -> Tick {
+        if seen.id.is_none() || self.on_hold {
             return Tick::Wait;
         }
         let Some(running_for) = seen.running_for else {
-            return Tick::Publish(Verdict::Failure);
+            return Tick::Fail;
         };
         if seen.pod_is_deleted && self.kind != Kind::Readiness {
             return Tick::End;
@@ -116,8 +124,8 @@ impl Worker {
         if self.run < threshold {
             return None;
         }
-        if verdict == Verdict::Failure && self.kind != Kind::Readiness {
-            // The container will be restarted: nothing to ask until there is another one.
+        if self.kind == Kind::Startup || (self.kind == Kind::Liveness && verdict == Verdict::Failure) {
+            // Nothing to ask until there is another container.
             self.on_hold = true;
             self.run = 0;
         }
@@ -143,23 +151,34 @@ mod tests {
             id: Some(id.to_owned()),
             running_for: Some(Duration::from_secs(seconds)),
             started,
-            pod_is_deleted: false,
+            ..Seen::default()
         }
     }
 
     #[test]
     fn liveness_rests_after_its_failure_until_there_is_a_new_container() {
         let mut worker = worker(Kind::Liveness, 2, 0);
+        assert_eq!(worker.meet(&running("a", 0, true)), Some(Verdict::Success));
         assert_eq!(worker.tick(&running("a", 0, true)), Tick::Probe);
         assert_eq!(worker.count(false), None);
         assert_eq!(worker.count(false), Some(Verdict::Failure));
+        assert_eq!(worker.meet(&running("a", 9, true)), None);
         assert_eq!(worker.tick(&running("a", 9, true)), Tick::Wait);
+        assert_eq!(worker.meet(&running("b", 0, true)), Some(Verdict::Success));
         assert_eq!(worker.tick(&running("b", 0, true)), Tick::Probe);
     }
 
     #[test]
+    fn startup_rests_after_its_success_too() {
+        let mut worker = worker(Kind::Startup, 3, 0);
+        assert_eq!(worker.meet(&running("a", 0, false)), Some(Verdict::Unknown));
+        assert_eq!(worker.count(true), Some(Verdict::Success));
+        assert_eq!(worker.tick(&running("a", 1, false)), Tick::Wait);
+    }
+
+    #[test]
     fn nothing_but_startup_is_probed_before_the_container_has_started() {
-        let (mut startup, mut liveness) = (worker(Kind::Startup, 1, 0), worker(Kind::Liveness, 1, 0));
+        let (startup, liveness) = (worker(Kind::Startup, 1, 0), worker(Kind::Liveness, 1, 0));
         assert_eq!(startup.tick(&running("a", 0, false)), Tick::Probe);
         assert_eq!(liveness.tick(&running("a", 0, false)), Tick::Wait);
         assert_eq!(startup.tick(&running("a", 0, true)), Tick::Wait);
@@ -168,7 +187,7 @@ mod tests {
 
     #[test]
     fn the_initial_delay_counts_from_the_start_of_the_container() {
-        let mut worker = worker(Kind::Readiness, 1, 8);
+        let worker = worker(Kind::Readiness, 1, 8);
         assert_eq!(worker.tick(&running("a", 7, true)), Tick::Wait);
         assert_eq!(worker.tick(&running("a", 8, true)), Tick::Probe);
         assert_eq!(worker.tick(&running("b", 1, true)), Tick::Wait);
@@ -195,7 +214,14 @@ mod tests {
     fn a_container_that_has_ended_is_a_failure() {
         let mut seen = running("a", 9, true);
         seen.running_for = None;
-        let verdict = Tick::Publish(Verdict::Failure);
-        assert_eq!(worker(Kind::Readiness, 1, 0).tick(&seen), verdict);
+        assert_eq!(worker(Kind::Readiness, 1, 0).tick(&seen), Tick::Fail);
+    }
+
+    #[test]
+    fn of_a_container_that_has_survived_the_kubelet_nothing_is_said() {
+        let mut seen = running("a", 60, true);
+        seen.survived = true;
+        assert_eq!(worker(Kind::Readiness, 1, 0).meet(&seen), None);
+        assert_eq!(worker(Kind::Startup, 1, 0).tick(&seen), Tick::Wait);
     }
 }

@@ -1,6 +1,7 @@
 //! From a container of a manifest to the arguments of the runtime: what the kubelet and its runtime make of image,
 //! command, environment, security context, resources and volumes.
 
+use std::net::IpAddr;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
@@ -14,6 +15,8 @@ use crate::podman::Recipe;
 pub struct Sandbox {
     pub id: String,
     pub volumes: PathBuf,
+    /// The first one is where the kubelet probes, and what the downward API tells.
+    pub addresses: Vec<IpAddr>,
 }
 
 /// How to run one container of a manifest in a pod.
@@ -24,7 +27,7 @@ pub fn recipe(manifest: &Manifest, container: &Container, sandbox: &Sandbox) -> 
     if manifest.pod.share_process_namespace == Some(true) {
         recipe.option("pid", format!("container:{}", sandbox.id));
     }
-    for (name, value) in manifest.variables(container) {
+    for (name, value) in manifest.variables(container, &sandbox.addresses) {
         recipe.option("env", format!("{name}={value}"));
     }
     if let Some(command) = &container.command {

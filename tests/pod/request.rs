@@ -1,32 +1,57 @@
-//! The kubelet's HTTP probe: a fresh connection, one request, one timeout over all.
+//! An HTTP request as the kubelet sends it: a fresh connection, one request, one timeout over all.
 
-use std::io::{Read, Write};
+use std::fmt::Write as _;
+use std::io::{ErrorKind, Read, Write};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
-/// Asks a path and returns the status and the body, or why there is none.
-pub fn get(address: SocketAddr, path: &str, timeout: Duration) -> Result<(u16, String), String> {
-    let deadline = Instant::now() + timeout;
-    exchange(address, path, deadline).map_err(|error| format!("Get \"http://{address}{path}\": {error}"))
+/// The kubelet's own name for itself.
+pub const KUBELET: &str = "kube-probe/1.36";
+
+/// What is asked, and by whom.
+pub struct Question<'a> {
+    pub path: &'a str,
+    pub agent: &'a str,
+    pub headers: Vec<(String, String)>,
 }
 
-/// Judges as the kubelet does, which follows no redirect of ours since there is none.
-pub fn probe(address: SocketAddr, path: &str, timeout: Duration) -> Result<(), String> {
-    match get(address, path, timeout)? {
-        (200..=399, _) => Ok(()),
-        (status, _) => Err(format!("HTTP probe failed with statuscode: {status}")),
+impl<'a> Question<'a> {
+    /// A question of somebody who is not the kubelet.
+    pub fn visitor(path: &'a str) -> Self {
+        Self { path, agent: "visitor", headers: Vec::new() }
     }
 }
 
-fn exchange(address: SocketAddr, path: &str, deadline: Instant) -> std::io::Result<(u16, String)> {
+/// Asks, and returns the status and the body, or why there is none.
+pub fn ask(address: SocketAddr, question: &Question, timeout: Duration) -> Result<(u16, String), String> {
+    let deadline = Instant::now() + timeout;
+    exchange(address, question, deadline).map_err(|error| {
+        let is_late = matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut);
+        let why = if is_late { "context deadline exceeded".to_owned() } else { error.to_string() };
+        format!("Get \"http://{address}{}\": {why}", question.path)
+    })
+}
+
+/// Asks as a visitor, and judges as the kubelet does, which follows no redirect of ours since there is none.
+pub fn visit(address: SocketAddr, path: &str, timeout: Duration) -> Result<(), String> {
+    let (status, _) = ask(address, &Question::visitor(path), timeout)?;
+    if is_success(status) { Ok(()) } else { Err(failure(status)) }
+}
+
+pub fn is_success(status: u16) -> bool {
+    (200..=399).contains(&status)
+}
+
+/// The kubelet's words for a status that is no success.
+pub fn failure(status: u16) -> String {
+    format!("HTTP probe failed with statuscode: {status}")
+}
+
+fn exchange(address: SocketAddr, question: &Question, deadline: Instant) -> std::io::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&address, left(deadline)?)?;
     stream.set_write_timeout(Some(left(deadline)?))?;
     // In one piece: a server may well answer and close after the first one that it gets.
-    let request = format!(
-        "GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: kube-probe/1.36\r\nAccept: */*\r\n\
-         Connection: close\r\n\r\n"
-    );
-    stream.write_all(request.as_bytes())?;
+    stream.write_all(head(address, question).as_bytes())?;
     let mut answer = Vec::new();
     let mut piece = [0; 4096];
     loop {
@@ -38,7 +63,7 @@ fn exchange(address: SocketAddr, path: &str, deadline: Instant) -> std::io::Resu
     }
     let answer = String::from_utf8_lossy(&answer).into_owned();
     if answer.is_empty() {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
+        return Err(ErrorKind::UnexpectedEof.into());
     }
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
     let status = head.split(' ').nth(1).and_then(|code| code.parse().ok());
@@ -46,9 +71,18 @@ fn exchange(address: SocketAddr, path: &str, deadline: Instant) -> std::io::Resu
     Ok((status, body.to_owned()))
 }
 
+fn head(address: SocketAddr, question: &Question) -> String {
+    let mut head = format!("GET {} HTTP/1.1\r\nHost: {address}\r\n", question.path);
+    let _ = write!(head, "User-Agent: {}\r\nAccept: */*\r\nConnection: close\r\n", question.agent);
+    for (name, value) in &question.headers {
+        let _ = write!(head, "{name}: {value}\r\n");
+    }
+    head + "\r\n"
+}
+
 fn left(deadline: Instant) -> std::io::Result<Duration> {
     deadline
         .checked_duration_since(Instant::now())
         .filter(|left| !left.is_zero())
-        .ok_or_else(|| std::io::ErrorKind::TimedOut.into())
+        .ok_or_else(|| ErrorKind::TimedOut.into())
 }

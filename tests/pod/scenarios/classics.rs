@@ -12,7 +12,7 @@ fn kubia_err400_is_restarted_after_three_errors_in_a_row() {
     pod.wait_for("a restart", 35, |pod| pod.restarts("kubia") == 1);
     let log = pod.container("health-proxy").logs();
     assert!(log.contains("HTTP probe failed with statuscode: 400"), "the log says why: {log}");
-    pod.wait_for("ready again", 35, Pod::ready);
+    pod.wait_for("ready again", 35, |pod| pod.is_ready_again("kubia", 1));
     pod.stays("the fresh app is left alone", 20, |pod| pod.ready() && pod.restarts("kubia") == 1);
     assert_eq!(pod.restarts("health-proxy"), 0);
 }

@@ -1,5 +1,7 @@
 //! The end of a pod: traffic stops at once, the app drains in peace, the sidecar goes last.
 
+use std::time::Duration;
+
 use crate::manifest::Manifest;
 use crate::pod::Pod;
 
@@ -36,4 +38,36 @@ fn a_native_sidecar_outlives_the_app() {
 #[test]
 fn a_plain_sidecar_answers_while_the_app_drains() {
     drains_in_peace("deletion-plain", &Manifest::example("plain-sidecar"));
+}
+
+/// The next worker knows that it drains, and the kubelet goes on asking `/readyz` until the end.
+#[test]
+fn a_death_of_the_worker_ends_no_drain() {
+    let manifest = Manifest::example("kubia-err400")
+        .with_checks(&[("LIVENESS_KUBIA", "http://:8080/"), ("READINESS_KUBIA", "http://:8080/")])
+        .with_app(&["--drain", "7"]);
+    let pod = Pod::start("deletion-worker", &manifest);
+    pod.wait_for("the pod is ready", 30, Pod::ready);
+    pod.delete();
+    pod.wait_for("/readyz is red at once", 4, |pod| {
+        pod.ask("/readyz").is_ok_and(|(status, _)| status == 503)
+    });
+    let ready = pod.watch("/readyz", Duration::from_millis(2));
+    let live = pod.watch("/livez", Duration::from_millis(2));
+    for _ in 0..2 {
+        let before = pod.workers();
+        pod.kill_worker();
+        pod.wait_for("another worker", 5, |pod| {
+            let now = pod.workers();
+            !now.is_empty() && now != before
+        });
+    }
+    pod.stays("the app drains", 3, |pod| pod.ask_port(8080, "/").is_ok_and(|(status, _)| status == 200));
+    let seen = [(ready.end(), 503), (live.end(), 200)];
+    pod.wait_for("the pod has ended", 20, Pod::gone);
+    for (sights, expected) in seen {
+        let others = sights.iter().filter(|sight| sight.status() != Some(expected) && !sight.was_taken());
+        let others: Vec<_> = others.take(3).collect();
+        assert!(others.is_empty(), "not {expected}: {others:#?}\n{}", pod.story());
+    }
 }

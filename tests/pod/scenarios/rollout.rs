@@ -27,7 +27,7 @@ fn keep_visiting(endpoints: &Endpoints) -> (usize, Vec<String>) {
         let known = endpoints.lock().expect("a lock").clone();
         let Some(known) = known else { break };
         match known.get(turn % known.len().max(1)) {
-            Some(address) => match request::probe(*address, "/", Duration::from_secs(1)) {
+            Some(address) => match request::visit(*address, "/", Duration::from_secs(1)) {
                 Ok(()) => answered += 1,
                 Err(reason) => failures.push(reason),
             },
@@ -57,6 +57,7 @@ fn a_rolling_update_loses_no_request() {
     for number in 0..2 {
         let new = Pod::start(&format!("rollout-new-{number}"), &version("/"));
         new.wait_for("the new version is ready", 30, Pod::ready);
+        println!("rolling update: a new pod is ready after {:.2} s", new.age().as_secs_f32());
         pods.push_back(new);
         *endpoints.lock().expect("a lock") = addresses(&pods);
         let old = pods.pop_front().expect("an old pod");
