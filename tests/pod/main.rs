@@ -27,15 +27,22 @@ mod state;
 mod watch;
 
 mod scenarios {
+    mod bursts;
     mod classics;
+    mod clock;
     mod deletion;
     mod image;
+    mod impostor;
     mod in_app;
+    mod kubelet_restart;
+    mod pod_start;
     mod refusal;
+    mod respawn;
     mod restart;
     mod rollout;
     mod sidecar_dies;
     mod start;
     mod two_apps;
+    mod vouching;
     mod worker_dies;
 }
