@@ -21,7 +21,7 @@ fn greeting(unique: &[u8]) -> Vec<u8> {
     answer.extend(0_i32.to_le_bytes());
     answer.extend(unique);
     // The version, read-ahead, flags; the background limits in two bytes each; the largest write.
-    for field in [7, 31, 0, 0, (10 << 16) | 12, 4096] {
+    for field in [7, 31, 0, 0, 0x000a_000c, 4096] {
         answer.extend(u32::to_le_bytes(field));
     }
     answer.resize(80, 0);

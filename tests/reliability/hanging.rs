@@ -42,8 +42,10 @@ impl Drop for App {
     }
 }
 
-/// Each way to hang: the name of the check, its target, its options, and the reason of its timeout.
-fn ways(mount: &str, port: u16) -> Vec<(&'static str, String, Vec<(&'static str, String)>, String)> {
+/// A way to hang: the name of the check, its target, its options, and the reason of its timeout.
+type Way = (&'static str, String, Vec<(&'static str, String)>, String);
+
+fn ways(mount: &str, port: u16) -> Vec<Way> {
     let silent =
         |what: &str| format!("timeout: the file system did not answer for {mount}/{what} within 200ms");
     let in_app = ("IN_PROCESS", "hung-app".to_owned());
