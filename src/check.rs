@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::grammar::Secrets;
 pub use crate::grammar::Timing;
 use crate::probe::Probe;
 use crate::tracker::Tracker;
@@ -26,6 +27,8 @@ pub struct Check {
     pub any_of: Option<Arc<str>>,
     /// How long its failure stands at least, once it has passed in the same incarnation; only liveness has this.
     pub hold: Duration,
+    /// What its target and options refer to, which no reason may show.
+    pub secrets: Secrets,
 }
 
 impl Check {

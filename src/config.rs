@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::check::Check;
-use crate::grammar::{Env, GrammarError, Problem, Reading, Spec};
+use crate::grammar::{Env, GrammarError, Problem, Reading, Secrets, Spec, Variables};
 use crate::probe::Probe;
 use crate::targets::Target;
 
@@ -38,11 +38,11 @@ impl Config {
         let checks: Vec<_> = reading
             .specs
             .iter()
-            .filter_map(|spec| check(spec, settings.liveness_hold, &mut problems))
+            .filter_map(|spec| check(spec, env.variables(), settings.liveness_hold, &mut problems))
             .collect();
         for broken in &reading.broken {
             // What its options are like is still to be said.
-            let _ = target(broken, &mut problems);
+            let _ = target(broken, env.variables(), &mut problems);
         }
         if checks.is_empty() && problems.is_empty() {
             problems.push(Problem::without_value(
@@ -56,21 +56,30 @@ impl Config {
 }
 
 /// Makes of a check's data what runs.
-fn check(spec: &Spec, hold: Option<Duration>, problems: &mut Vec<Problem>) -> Option<(Arc<Check>, Target)> {
-    let target = target(spec, problems)?;
+fn check(
+    spec: &Spec,
+    variables: &Variables,
+    hold: Option<Duration>,
+    problems: &mut Vec<Problem>,
+) -> Option<(Arc<Check>, Target)> {
+    let (target, secrets) = target(spec, variables, problems)?;
     let (probe, name, shown) = (spec.probe, spec.name(), spec.target.shown());
     let (container, timing, required) = (spec.container.clone(), spec.timing, spec.required);
     let any_of = spec.any_of.clone();
     let hold = hold.filter(|_| probe == Probe::Liveness).unwrap_or_default();
-    Some((Arc::new(Check { probe, name, target: shown, container, timing, required, any_of, hold }), target))
+    let check = Check { probe, name, target: shown, container, timing, required, any_of, hold, secrets };
+    Some((Arc::new(check), target))
 }
 
-fn target(spec: &Spec, problems: &mut Vec<Problem>) -> Option<Target> {
-    let mut given = spec.given();
+/// Makes the target, and says what must not be printed of what it refers to.
+fn target(spec: &Spec, variables: &Variables, problems: &mut Vec<Problem>) -> Option<(Target, Secrets)> {
+    let mut given = spec.given(variables);
     let target = Target::new(&spec.target, &mut given);
+    let mut secrets = spec.target.secrets().clone();
+    secrets.extend(given.secrets());
     given.reject_variable(&spec.target.to_string(), target.as_ref().err().cloned());
     problems.extend(given.finish(Some(spec.target.form.title)));
-    target.ok()
+    Some((target.ok()?, secrets))
 }
 
 #[cfg(test)]

@@ -12,6 +12,7 @@ mod env;
 mod names;
 pub mod options;
 pub mod path;
+pub mod references;
 pub mod remote;
 pub mod target;
 mod timing;
@@ -27,6 +28,7 @@ use crate::probe::Probe;
 pub use env::{Env, OWN_PREFIX};
 pub use names::nearest;
 pub use options::{Given, Options, Problem};
+pub use references::{Secrets, Variables};
 pub use target::{Kind, TargetSpec};
 pub use timing::Timing;
 
@@ -69,9 +71,9 @@ impl Spec {
         name_of(self.probe, &self.variable)
     }
 
-    /// Returns the options that are the target's to read.
-    pub fn given(&self) -> Given {
-        Given::new(&self.variable, self.options.clone())
+    /// Returns the options that are the target's to read, which may refer to `variables`.
+    pub fn given(&self, variables: &Variables) -> Given {
+        Given::referring(&self.variable, self.options.clone(), variables)
     }
 }
 
@@ -139,16 +141,16 @@ impl Reading {
     fn read_probe(&mut self, probe: Probe, env: &Env) {
         let names = Names::sort(probe, env);
         self.problems.extend(names.problems);
-        let mut given = Given::new(probe.variable(), names.defaults);
+        let mut given = Given::referring(probe.variable(), names.defaults, env.variables());
         let timing = Timing::read(probe, Timing::default(), &mut given);
         let container = given.take(options::CONTAINER, values::container);
         self.problems.extend(given.finish(None));
         let mut seen = BTreeMap::new();
         for (variable, found) in names.checks {
             let name = check_name(probe, variable, &mut seen);
-            let mut given = Given::new(variable, found.options);
+            let mut given = Given::referring(variable, found.options, env.variables());
             given.reject_variable(found.target, name.err());
-            let (target, error) = match TargetSpec::read(found.target) {
+            let (target, error) = match TargetSpec::read_referring(found.target, env.variables()) {
                 Ok(target) => (Some(target), None),
                 Err(error) => (TargetSpec::stand_in(found.target), Some(error)),
             };

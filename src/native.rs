@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::grammar::command::Command;
 use crate::grammar::remote::{At, Remote};
 use crate::grammar::url::{Authority, Scheme};
-use crate::grammar::{Kind, Spec, TargetSpec, Timing, options};
+use crate::grammar::{Kind, Spec, TargetSpec, Timing, options, references};
 use crate::probe::Probe;
 
 /// A probe as it stands in a container.
@@ -101,13 +101,14 @@ impl Native {
             }
             Handler::Exec(_) => return Err(Untranslatable::Exec),
         };
-        let target = TargetSpec::read(&target).map_err(Untranslatable::Wrong)?;
+        // A native probe refers to nothing.
+        let target = TargetSpec::read(&references::escaped(&target)).map_err(Untranslatable::Wrong)?;
         let mut spec = Spec { timing: self.timing, ..Spec::new(probe, name, target) };
         if let Handler::Http { headers, .. } = &self.handler
             && !headers.is_empty()
         {
             let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            spec.options.set(options::HTTP_HEADERS, lines.join("\n"));
+            spec.options.set(options::HTTP_HEADERS, references::escaped(&lines.join("\n")));
         }
         Ok(spec)
     }
@@ -119,7 +120,8 @@ impl Native {
     pub fn check_in_process(&self, probe: Probe, name: &str, process: &str) -> Result<Spec, Untranslatable> {
         let Handler::Exec(words) = &self.handler else { return Err(Untranslatable::Exec) };
         let command = Command::of(words.clone()).map_err(Untranslatable::Wrong)?;
-        let target = TargetSpec::read(&format!("exec:{command}")).map_err(Untranslatable::Wrong)?;
+        let target = references::escaped(&format!("exec:{command}"));
+        let target = TargetSpec::read(&target).map_err(Untranslatable::Wrong)?;
         let mut spec = Spec { timing: self.timing, ..Spec::new(probe, name, target) };
         spec.options.set(options::IN_PROCESS, process);
         Ok(spec)
@@ -148,8 +150,10 @@ impl Native {
             _ => return None,
         };
         let known = [options::HTTP_HEADERS, options::IN_PROCESS];
+        let refers = spec.target.refers() || spec.options.iter().any(|(_, value)| references::is_in(value));
         let is_known = spec.options.iter().all(|(name, _)| known.contains(&name));
-        (is_known && spec.required && is_whole(&spec.timing)).then_some(Self { handler, timing: spec.timing })
+        (is_known && !refers && spec.required && is_whole(&spec.timing))
+            .then_some(Self { handler, timing: spec.timing })
     }
 }
 
@@ -169,7 +173,7 @@ fn headers(lines: &str) -> Vec<(String, String)> {
         let (name, value) = line.split_once(':')?;
         Some((name.trim().to_owned(), value.trim().to_owned()))
     };
-    lines.lines().filter_map(header).collect()
+    references::unescaped(lines).lines().filter_map(header).collect()
 }
 
 #[cfg(test)]

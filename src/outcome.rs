@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use crate::grammar::Secrets;
+
 /// The outcome of a run, its reason inside. A failed check is not an `Err`: that is kept for our own faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -32,6 +34,18 @@ impl Outcome {
             Self::Success | Self::Warning(_) => Kind::Success,
             Self::Failure(_) => Kind::Failure,
             Self::Timeout(_) => Kind::Timeout,
+        }
+    }
+
+    /// The same without what must not be shown.
+    #[must_use]
+    pub fn without(self, secrets: &Secrets) -> Self {
+        let Some(hidden) = self.text().and_then(|text| secrets.hide(text)) else { return self };
+        match self {
+            Self::Success => Self::Success,
+            Self::Warning(_) => Self::Warning(hidden.into()),
+            Self::Failure(_) => Self::Failure(hidden.into()),
+            Self::Timeout(_) => Self::Timeout(hidden.into()),
         }
     }
 

@@ -288,7 +288,7 @@ pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
         outcome = target.attempt(&stage) => outcome,
         () = deadline::reached(began, limit) => Outcome::Timeout(target.timed_out(&stage, limit).into()),
     };
-    Run { began, duration: began.elapsed(), outcome }
+    Run { began, duration: began.elapsed(), outcome: outcome.without(&check.secrets) }
 }
 
 mod deadline;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use tracing::Level;
 
 use super::{Config, LogFormat};
+use crate::targets::Attempt;
 
 fn read(variables: &[(&str, &str)]) -> Result<Config, String> {
     let variables = variables.iter().map(|(name, value)| (OsString::from(name), OsString::from(value)));
@@ -409,4 +410,51 @@ fn ten_errors_come_at_once() {
     ]);
     assert_eq!(errors.len(), 10, "{errors:#?}");
     assert!(!errors.concat().contains("secret"));
+}
+
+#[test]
+fn a_reference_is_put_in_and_never_shown() {
+    let config = read(&[
+        ("LIVENESS_WEB", "http://user:$(PASS)@$(POD_IP):$(PORT)/a?b=$$(c)"),
+        ("LIVENESS_WEB_HTTP_HEADERS", "Authorization: Bearer $(TOKEN)"),
+        ("READINESS_CACHE", "tcp://$(POD_IP):6379"),
+        ("READINESS_CACHE_SEND", r"AUTH $(PASS)\r\n"),
+        ("READINESS_CACHE_PERIOD_SECONDS", "$(PERIOD)"),
+        ("STARTUP_RUN", "exec:ls '$(DIRECTORY)'"),
+        ("PASS", r"p@ss/w\rd"),
+        ("POD_IP", "fd00::1"),
+        ("PORT", "8080"),
+        ("TOKEN", "hunter2"),
+        ("PERIOD", "2.5"),
+        ("DIRECTORY", "a 'b"),
+    ])
+    .unwrap();
+    let shown: Vec<_> = config.checks.iter().map(|(check, _)| check.target.as_str()).collect();
+    assert_eq!(
+        shown,
+        ["http://***@$(POD_IP):$(PORT)/a?b=$$(c)", "tcp://$(POD_IP):6379", "exec:ls '$(DIRECTORY)'"]
+    );
+    assert_eq!(config.checks[1].0.timing.period, Duration::from_millis(2500));
+    let address = config.checks[1].1.local_port().and_then(|place| place.address);
+    assert_eq!(address, Some("fd00::1".parse().unwrap()));
+    let hidden = |index: usize, text: &str| config.checks[index].0.secrets.hide(text);
+    assert_eq!(hidden(0, "hunter2 at fd00::1").as_deref(), Some("$(TOKEN) at $(POD_IP)"));
+    assert_eq!(hidden(1, r"-ERR p@ss/w\rd").as_deref(), Some("-ERR $(PASS)"));
+    assert_eq!(hidden(2, "ls: cannot access a 'b").as_deref(), Some("ls: cannot access $(DIRECTORY)"));
+}
+
+#[test]
+fn a_reference_to_nothing_and_a_value_that_does_not_fit_are_errors() {
+    assert_error(
+        &[("LIVENESS_WEB", "http://$(HOST):80/")],
+        "LIVENESS_WEB=\"http://$(HOST):80/\": there is no variable HOST for $(HOST); $$(HOST) stands for itself",
+    );
+    assert_error(
+        &[WEB, ("LIVENESS_WEB_PERIOD_SECONDS", "$(OFTEN)"), ("OFTEN", "hunter2")],
+        "LIVENESS_WEB_PERIOD_SECONDS=\"$(OFTEN)\": accepted: seconds from 0.01 to 31536000, such as 10 or 0.5",
+    );
+    for secret in [("LIVENESS_WEB_BODY_MATCHES", "$(SECRET)"), ("READINESS_A", "tcp://$(SECRET):1")] {
+        let errors = errors(&[WEB, secret, ("SECRET", "(hunter2")]);
+        assert!(errors.len() == 1 && !errors[0].contains("hunter2"), "{errors:?}");
+    }
 }

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use super::references::Resolver;
+
 /// A program and its arguments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Command {
@@ -12,6 +14,15 @@ pub struct Command {
 }
 
 impl Command {
+    /// How a command begins as a target.
+    pub(super) const PREFIX: &str = "exec:";
+
+    /// Returns the command with what its words refer to.
+    pub(super) fn resolved(self, resolver: &mut Resolver) -> Result<Self, String> {
+        let words: Result<Vec<_>, _> = self.words().map(|word| resolver.resolve(word)).collect();
+        Self::of(words?)
+    }
+
     /// Reads words quoted as in a shell, or a JSON list.
     pub(super) fn read(rest: &str) -> Result<Self, String> {
         let words: Vec<String> = if rest.trim_start().starts_with('[') {

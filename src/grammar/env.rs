@@ -4,23 +4,28 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 
 use super::options::Problem;
+use super::references::{self, Variables};
 use super::target::TargetSpec;
 use crate::probe::Probe;
 
 /// The beginning of the sidecar's own settings.
 pub const OWN_PREFIX: &str = "HEALTH_PROXY_";
 
-/// The variables that concern us.
+/// The variables that concern us, and what they may refer to.
 #[derive(Debug)]
-pub struct Env(BTreeMap<String, String>);
+pub struct Env {
+    ours: BTreeMap<String, String>,
+    all: Variables,
+}
 
 impl Env {
     /// Keeps what begins with one of our prefixes and is no link to a Service.
     pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
-        let mut texts = BTreeMap::new();
+        let (mut texts, mut all) = (BTreeMap::new(), BTreeMap::new());
         for (name, value) in variables {
             if !is_ours(&name.to_string_lossy()) {
+                all.extend(name.into_string().ok().zip(value.into_string().ok()));
                 continue;
             }
             match (name.into_string(), value.into_string()) {
@@ -37,12 +42,22 @@ impl Env {
         texts.retain(|name, _| !is_nameless(name));
         let links = ServiceLinks::find(&texts);
         texts.retain(|name, value| !links.contain(name, value));
-        (Self(texts), problems)
+        if texts.values().any(|value| references::is_in(value)) {
+            all.extend(texts.clone());
+        } else {
+            all.clear();
+        }
+        (Self { ours: texts, all: Variables::new(all) }, problems)
+    }
+
+    /// Returns what may be referred to.
+    pub const fn variables(&self) -> &Variables {
+        &self.all
     }
 
     /// Returns the variables that begin with `prefix`, whole names first.
     pub fn with_prefix(&self, prefix: &'static str) -> impl Iterator<Item = (&str, &str)> {
-        self.0
+        self.ours
             .iter()
             .filter(move |(name, _)| name.starts_with(prefix))
             .map(|(name, value)| (name.as_str(), value.as_str()))

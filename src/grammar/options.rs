@@ -6,6 +6,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use super::references::{Resolver, Secrets, Variables};
 use super::target::without_credentials;
 
 /// One thing that is wrong with the configuration: which variable, what was found, what is accepted.
@@ -151,18 +152,47 @@ pub struct Given {
     variable: String,
     options: Options,
     problems: Vec<Problem>,
+    resolver: Resolver,
 }
 
 impl Given {
-    /// Begins to read the options that belong to `variable`.
+    /// Begins to read the options that belong to `variable`, where they refer to no variable.
     pub fn new(variable: &str, options: Options) -> Self {
-        Self { variable: variable.to_owned(), options, problems: Vec::new() }
+        Self::referring(variable, options, &Variables::default())
+    }
+
+    /// Begins to read the options that belong to `variable`; they may refer to `variables`.
+    pub fn referring(variable: &str, options: Options, variables: &Variables) -> Self {
+        Self { variable: variable.to_owned(), options, problems: Vec::new(), resolver: variables.resolver() }
     }
 
     /// Takes an option and reads its value; a wrong one is noted with what `parse` says is accepted.
     pub fn take<T>(&mut self, name: OptionName, parse: impl FnOnce(&str) -> Result<T, String>) -> Option<T> {
+        self.take_resolved(name, |resolver, value| parse(&resolver.resolve(value)?))
+    }
+
+    /// Takes an option as bytes: `read` reads the text between references, whose values are put in as they are.
+    pub fn take_bytes(
+        &mut self,
+        name: OptionName,
+        read: impl Fn(&str) -> Result<Vec<u8>, String>,
+    ) -> Option<Vec<u8>> {
+        self.take_resolved(name, |resolver, value| resolver.resolve_bytes(value, read))
+    }
+
+    fn take_resolved<T>(
+        &mut self,
+        name: OptionName,
+        read: impl FnOnce(&mut Resolver, &str) -> Result<T, String>,
+    ) -> Option<T> {
         let value = self.options.0.remove(&name)?;
-        parse(&value).map_err(|accepted| self.reject(name, &value, accepted)).ok()
+        let read = read(&mut self.resolver, &value);
+        read.map_err(|accepted| self.reject(name, &value, self.resolver.hidden(accepted))).ok()
+    }
+
+    /// Returns the values that references brought.
+    pub fn secrets(&mut self) -> Secrets {
+        std::mem::take(&mut self.resolver).into_secrets()
     }
 
     /// Notes that an option was understood but does not fit.

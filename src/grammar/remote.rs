@@ -99,7 +99,7 @@ impl At {
     pub(super) fn shown(&self) -> String {
         match self {
             Self::Host(authority) => authority.shown(),
-            Self::Socket(path) => escaped(&path.0),
+            Self::Socket(path) => percent_encoded(&path.0),
         }
     }
 }
@@ -113,9 +113,9 @@ fn split_user(rest: &str) -> (Option<User>, &str) {
     }
 }
 
-/// A socket's path as it stands in place of a host.
-fn escaped(path: &str) -> String {
+/// Returns a text in which only unreserved signs are not %-encoded (RFC 3986, section 2.3).
+pub(super) fn percent_encoded(text: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
-    let escaped = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
-    path.bytes().map(escaped).collect()
+    let encoded = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };
+    text.bytes().map(encoded).collect()
 }

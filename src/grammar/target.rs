@@ -8,6 +8,7 @@ use std::fmt;
 
 use super::command::Command;
 use super::path::Path;
+use super::references::{self, Secrets, Variables};
 use super::remote::Remote;
 use super::url::Scheme;
 
@@ -35,7 +36,7 @@ pub struct Form {
 }
 
 macro_rules! kinds {
-    ($($(#[$doc:meta])* $kind:ident($shape:ty) { $(($prefix:literal, $title:literal, $example:literal, $read:expr))+ })+) => {
+    ($($(#[$doc:meta])* $kind:ident($shape:ty) { $(($prefix:expr, $title:literal, $example:literal, $read:expr))+ })+) => {
         /// What a target tries, as data.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Kind {
@@ -82,7 +83,7 @@ kinds! {
     }
     /// A command.
     Exec(Command) {
-        ("exec:", "an exec target", "true", Command::read)
+        (Command::PREFIX, "an exec target", "true", Command::read)
     }
     /// A file.
     File(Path) {
@@ -95,19 +96,43 @@ kinds! {
 pub struct TargetSpec {
     /// How it begins.
     pub form: &'static Form,
-    /// What follows.
+    /// What follows, what it refers to included.
     pub kind: Kind,
+    /// The whole as it was written, where it refers to other variables.
+    referring: Option<String>,
+    /// What those hold.
+    secrets: Secrets,
 }
 
 impl TargetSpec {
-    /// Reads a target.
+    /// Reads a target that refers to no variable.
     ///
     /// # Errors
     /// What would be accepted instead.
     pub fn read(value: &str) -> Result<Self, String> {
+        Self::read_referring(value, &Variables::default())
+    }
+
+    /// Reads a target that may refer to `variables`.
+    ///
+    /// # Errors
+    /// What would be accepted instead.
+    pub fn read_referring(value: &str, variables: &Variables) -> Result<Self, String> {
         let form = Self::form_of(value).ok_or_else(|| format!("not a target; accepted: {}", accepted()))?;
-        let kind = (form.read)(&value[form.prefix.len()..])?;
-        Ok(Self { form, kind })
+        let rest = &value[form.prefix.len()..];
+        let mut resolver = variables.resolver();
+        let kind = match form.prefix.strip_suffix("://") {
+            Some(scheme) => (form.read)(&resolver.resolve_url(rest, scheme.ends_with("+unix"))?),
+            // A command is taken apart before anything is put in, so that a value stays one word.
+            None if form.prefix == Command::PREFIX => (form.read)(rest).and_then(|kind| match kind {
+                Kind::Exec(command) => command.resolved(&mut resolver).map(Kind::Exec),
+                other => Ok(other),
+            }),
+            None => (form.read)(&resolver.resolve(rest)?),
+        };
+        let referring = references::is_in(rest).then(|| value.to_owned());
+        let kind = kind.map_err(|error| resolver.hidden(error))?;
+        Ok(Self { form, kind, referring, secrets: resolver.into_secrets() })
     }
 
     /// Returns how `value` begins, if it begins like a target.
@@ -118,18 +143,37 @@ impl TargetSpec {
     /// Returns a right target that begins as `value` does.
     pub(super) fn stand_in(value: &str) -> Option<Self> {
         let form = Self::form_of(value)?;
-        Some(Self { form, kind: (form.read)(form.example).ok()? })
+        Some(Self {
+            form,
+            kind: (form.read)(form.example).ok()?,
+            referring: None,
+            secrets: Secrets::default(),
+        })
     }
 
-    /// Returns the target as anybody may see it: without a secret.
+    /// Returns whether it refers to other variables.
+    pub const fn refers(&self) -> bool {
+        self.referring.is_some()
+    }
+
+    /// Returns the values that references brought.
+    pub const fn secrets(&self) -> &Secrets {
+        &self.secrets
+    }
+
+    /// Returns the target as anybody may see it: without a secret, and with references as they were written.
     pub fn shown(&self) -> String {
-        format!("{}{}", self.form.prefix, self.kind.shape().shown())
+        match &self.referring {
+            Some(written) => without_credentials(written),
+            None => format!("{}{}", self.form.prefix, references::escaped(&self.kind.shape().shown())),
+        }
     }
 }
 
 impl PartialEq for TargetSpec {
     fn eq(&self, other: &Self) -> bool {
-        self.form.prefix == other.form.prefix && self.kind == other.kind
+        let parts = |spec: &Self| (spec.form.prefix, spec.referring.clone());
+        parts(self) == parts(other) && self.kind == other.kind
     }
 }
 
@@ -138,7 +182,12 @@ impl Eq for TargetSpec {}
 impl fmt::Display for TargetSpec {
     /// As a variable's value, secrets included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}{}", self.form.prefix, self.kind.shape().written())
+        match &self.referring {
+            Some(written) => f.write_str(written),
+            None => {
+                write!(f, "{}{}", self.form.prefix, references::escaped(&self.kind.shape().written()))
+            }
+        }
     }
 }
 

@@ -41,19 +41,22 @@ pub struct Authority {
 const AUTHORITY: &str = "accepted: HOST:PORT or :PORT with a port from 1 to 65535, such as :8080";
 
 impl Authority {
-    /// Reads `HOST:PORT`, `[::1]:PORT` or `:PORT`; without a port, `default_port` is taken.
+    /// Reads `HOST:PORT`, `[::1]:PORT`, `::1:PORT` or `:PORT`; without a port, `default_port` is taken.
     ///
     /// # Errors
     /// What is accepted.
     pub fn parse(text: &str, default_port: Option<u16>) -> Result<Self, String> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
-                let (address, port) = rest.split_once(']').ok_or(AUTHORITY)?;
-                let _: std::net::Ipv6Addr = address.parse().map_err(|_| AUTHORITY)?;
+                let (address, port) =
+                    rest.split_once(']').filter(|(address, _)| is_ipv6(address)).ok_or(AUTHORITY)?;
                 (address, if port.is_empty() { None } else { Some(port.strip_prefix(':').ok_or(AUTHORITY)?) })
             }
-            None => text.split_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
+            None => text.rsplit_once(':').map_or((text, None), |(host, port)| (host, Some(port))),
         };
+        if host.contains(':') && !is_ipv6(host) {
+            return Err(AUTHORITY.to_owned());
+        }
         let port = match port {
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),
             Some(_) => None,
@@ -165,6 +168,10 @@ pub fn is_localhost(host: &str) -> bool {
     host.is_empty() || host.eq_ignore_ascii_case("localhost")
 }
 
+fn is_ipv6(host: &str) -> bool {
+    host.parse::<std::net::Ipv6Addr>().is_ok()
+}
+
 fn is_loopback(host: &str) -> bool {
     is_localhost(host) || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
@@ -240,12 +247,15 @@ mod tests {
             ("localhost:1", "localhost:1"),
             ("127.0.0.1:65535", "127.0.0.1:65535"),
             ("[::1]:80", "[::1]:80"),
+            ("::1:80", "[::1]:80"),
+            ("fd00::a:b:8080", "[fd00::a:b]:8080"),
             ("my-db.ns.svc:5432", "my-db.ns.svc:5432"),
         ] {
             assert_eq!(Authority::parse(text, None).unwrap().shown(), shown);
         }
         for wrong in [
-            "", ":", ":0", ":65536", ":+1", "host", "[::1]", "::1:80", "[::1:80", "[x]:1", "a b:1", "[::1]80",
+            "", ":", ":0", ":65536", ":+1", "host", "[::1]", "::1", "a:b:80", "1:2:3", "[::1:80", "[x]:1",
+            "a b:1", "[::1]80",
         ] {
             assert!(Authority::parse(wrong, None).is_err(), "{wrong}");
         }

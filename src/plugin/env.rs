@@ -32,6 +32,20 @@ pub fn literals(tree: &Tree<'_>, container: &Container) -> Vec<(String, String)>
     env.map_or(&[][..], |env| tree.items(env)).iter().filter_map(literal).collect()
 }
 
+/// Returns the same, and what stands for the variables that come from elsewhere: something that is right as a host, as a
+/// port and as a text.
+pub fn presumed(tree: &Tree<'_>, container: &Container) -> Vec<(String, String)> {
+    let mut variables = literals(tree, container);
+    let env = tree.at(container.id, &["env"]);
+    for item in env.map_or(&[][..], |env| tree.items(env)) {
+        let name = tree.at(*item, &["name"]).and_then(|id| tree.text_of(id)).unwrap_or_default();
+        if !variables.iter().any(|(known, _)| known == name) {
+            variables.push((name.to_owned(), "1".to_owned()));
+        }
+    }
+    variables
+}
+
 /// Returns the entry of `env` that sets a variable.
 pub fn find(tree: &Tree<'_>, container: &Container, name: &str) -> Option<Id> {
     let env = tree.at(container.id, &["env"])?;

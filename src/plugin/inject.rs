@@ -134,7 +134,7 @@ impl<'a, 't> Injector<'a, 't> {
     /// The variables of the sidecar as they are to stand in `env`, held against what the sidecar would say of them.
     fn variables(&mut self, pod: &Pod<'a, 't>, plan: &Plan<'_>) -> Option<Vec<(String, String)>> {
         let own = plan.variables().into_iter().map(|(name, value)| (name, env::escaped(&value))).collect();
-        let there = pod.sidecar().map(|sidecar| env::literals(pod.tree, sidecar)).unwrap_or_default();
+        let there = pod.sidecar().map(|sidecar| env::presumed(pod.tree, sidecar)).unwrap_or_default();
         let variables = self.set.apply(own, &there);
         let seen = variables.iter().map(|(name, value)| (name.clone(), env::unescaped(value)));
         let all: Vec<_> = there.into_iter().chain(seen).collect();

@@ -86,7 +86,7 @@ impl Script {
     /// Takes `_SEND` and `_EXPECT`.
     fn parse(given: &mut Given) -> Self {
         Self {
-            send: given.take(options::SEND, unescaped).unwrap_or_default(),
+            send: given.take_bytes(options::SEND, unescaped).unwrap_or_default(),
             expect: given.take(options::EXPECT, Pattern::read),
         }
     }

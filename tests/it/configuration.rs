@@ -46,3 +46,18 @@ fn a_port_that_is_taken_is_named() {
     assert_eq!(code, Some(1));
     assert!(errors.contains(&format!("HEALTH_PROXY_LISTEN={address}: cannot listen: ")), "{errors}");
 }
+
+#[test]
+fn what_a_reference_brings_is_used_and_not_shown() {
+    let variables = [
+        ("READINESS_A", "exec:sh -c 'echo no entry for $(WORD); exit 1'"),
+        ("READINESS_B", "exec:test '$(WORD)' = 'open sesame'"),
+        ("WORD", "open sesame"),
+    ];
+    let output = command(&["check"], &variables).output().unwrap();
+    let (text, errors) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
+    assert_eq!(output.status.code(), Some(1), "{text}{errors}");
+    assert!(text.contains("no entry for $(WORD)"), "{text}");
+    assert!(!text.contains("for open sesame"), "{text}");
+    assert_eq!(text.matches("success").count(), 1, "{text}");
+}

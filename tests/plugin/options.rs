@@ -73,6 +73,11 @@ fn variables_are_added_where_they_mean_something() {
     let other = filtered(&["inject", "--set", "LIVENESS_FRONT_PERIOD_SECONDS=3"], &text);
     assert_eq!(variable(&other, "LIVENESS_FRONT_PERIOD_SECONDS").as_deref(), Some("3"));
     assert_eq!(other.lines().count(), text.lines().count());
+    let referring = ["inject", "--set", "READINESS_DB=tcp://$(DB):5432", "--set", "DB=db.example"];
+    let text = filtered(&referring, &manifest("two-containers.yaml"));
+    assert_eq!(variable(&text, "READINESS_DB").as_deref(), Some("tcp://$(DB):5432"));
+    let dangling = run(&referring[..3], &manifest("two-containers.yaml"));
+    assert!(dangling.err.contains("there is no variable DB for $(DB)"), "{}", dangling.err);
     let nowhere = run(&["inject", "--set", "LIVENESS_X_PERIOD_SECONDS=2"], &manifest("pod.yaml"));
     assert_eq!(nowhere.code, 2);
     assert!(

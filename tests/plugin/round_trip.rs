@@ -145,7 +145,10 @@ fn every_probe_becomes_the_check_that_it_was() {
         }
     }
     let expected = include_str!("checks.txt");
-    assert_eq!(found, expected, "{found}");
+    for (found, expected) in found.lines().zip(expected.lines()) {
+        assert_eq!(found, expected);
+    }
+    assert_eq!(found.lines().count(), expected.lines().count());
 }
 
 fn describe(found: &mut String, object: &Value) {
