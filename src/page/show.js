@@ -79,6 +79,8 @@ const showReasons = (list, probe, reasons) => {
 
 // One row for each check.
 
+/** The present incarnation of what a check is about. */
+const lifeOf = check => doc.containers.find(({ name }) => name === check.container)?.incarnation ?? doc.incarnation;
 const key = check => `${check.probe}/${check.name}`;
 const section = about => {
   const node = clone('section-template');
@@ -120,7 +122,7 @@ const showRow = (row, check) => {
   kind(row.node, its);
   text(part.state[0], stateWord(check));
   text(part.state[1], check.last || its === 'wait' ? `for ${age(check.since)}` : '');
-  text(part.target, check.target);
+  text(part.target, check.container ? `${check.target} · container ${check.container}` : check.target);
   text(part.reason, reasonWords(check));
   hide(part.tag, check.required);
   const [count, decides] = streakWords(check.streak, check.state);
@@ -145,7 +147,7 @@ const showPanel = ({ node, check }) => {
   say('timeout', span(timing.timeout_seconds));
   say('delay', timing.initial_delay_seconds ? span(timing.initial_delay_seconds) : 'none');
   say('thresholds', `${plural(timing.success_threshold, 'success')}, ${plural(timing.failure_threshold, 'failure')}`);
-  const earlier = failure && failure.began < doc.incarnation.began ? ', in an earlier incarnation' : '';
+  const earlier = failure && failure.began < lifeOf(check).began ? ', in an earlier incarnation' : '';
   say('failure', failure ? ran(failure) + earlier : 'none');
   const output = node.querySelector('.p-output');
   hide(output, !failure || failure.text === null);
@@ -156,7 +158,7 @@ const showPanel = ({ node, check }) => {
 
 const showStrip = row => {
   const { part, check: { runs, timing } } = row;
-  const count = runs.began.length, started = runs.began.findIndex(began => began >= doc.incarnation.began);
+  const count = runs.began.length, started = runs.began.findIndex(began => began >= lifeOf(row.check).began);
   const drawn = `${runs.began[count - 1]} ${count} ${started}`;
   if (row.drawn !== drawn) {
     row.drawn = drawn;
@@ -285,7 +287,7 @@ const showAll = () => {
 const showFacts = () => {
   const { incarnation, healthy } = doc;
   text($('host'), doc.host || 'health-proxy');
-  text($('number'), String(incarnation.number));
+  text($('number'), doc.containers.map(one => `${one.name} ${one.incarnation.number}`).join(', ') || String(incarnation.number));
   text($('began'), moment(incarnation.began));
   text($('startup'), incarnation.startup_seconds === null ? `not passed for ${age(incarnation.began)}`
     : `took ${span(incarnation.startup_seconds)}`);

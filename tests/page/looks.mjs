@@ -28,6 +28,7 @@ const startMixed = async () => {
     READINESS_QUEUE_FAILURE_THRESHOLD: '100000',
     READINESS_LATER: 'tcp://127.0.0.1:1',
     READINESS_LATER_INITIAL_DELAY_SECONDS: '600',
+    READINESS_LATER_CONTAINER: 'later',
     READINESS_WEB: `http://127.0.0.1:${app.port}/ready`,
   }), one => one.stop());
   await until('histories', async () => {
