@@ -56,6 +56,7 @@ pub async fn run(
     }
     let pod = Arc::new(pod);
     tasks.spawn(Arc::clone(&pod).look_out());
+    tasks.spawn(Arc::clone(&pod).announce());
     let state = Arc::new(AppState {
         pod: Arc::clone(&pod),
         metrics,

@@ -2,6 +2,7 @@
 //!
 //! It reads, and passes on what the kubelet says. The tasks of the checks write, and `life` decides.
 
+mod announce;
 mod answers;
 mod entry;
 mod look;
@@ -114,6 +115,7 @@ impl Pod {
             *since = Some(unix_time::now());
             place.keep(since);
             tracing::info!("draining");
+            self.changes.send_replace(());
         }
     }
 

@@ -154,10 +154,14 @@ impl Status {
     /// Returns for how long a result has been due, where the check is stale: two periods and a timeout, and at least a
     /// second, have passed since its last result was due.
     pub fn stale_for(&self, check: &Check, now: Instant) -> Option<Duration> {
-        let overdue = now.checked_duration_since(self.due?)?;
+        (now > self.stale_at(check)?).then(|| self.due.map(|due| now.saturating_duration_since(due)))?
+    }
+
+    /// Returns after which moment the check is stale, unless it ends a run before.
+    pub fn stale_at(&self, check: &Check) -> Option<Instant> {
         // The result before was due a period earlier.
         let patience = check.timing.longest_period() + check.timing.timeout;
-        (overdue > patience.max(MIN_STALENESS.saturating_sub(check.timing.period))).then_some(overdue)
+        Some(self.due? + patience.max(MIN_STALENESS.saturating_sub(check.timing.period)))
     }
 
     /// Why the last run failed, if it did.

@@ -310,3 +310,19 @@ fn of_a_group_one_line_tells() {
     assert_eq!(sidecar.get("/readyz?verbose").body, "[+]db ok (1 of 2: primary)\nreadyz check passed\n");
     assert_eq!(sidecar.get("/readyz/replica").status, 503);
 }
+
+#[test]
+fn the_log_tells_of_each_change_of_an_answer() {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let target = format!("tcp://{}", listener.local_addr().unwrap());
+    let sidecar = Sidecar::start(&[
+        ("READINESS_DB", &target),
+        ("READINESS_DB_PERIOD_SECONDS", "0.05"),
+        ("READINESS_DB_FAILURE_THRESHOLD", "1"),
+    ]);
+    let up = sidecar.wait_for_log("/readyz 503 -> 200");
+    assert!(up.contains("\"probe\":\"readiness\""), "{up}");
+    drop(listener);
+    let down = sidecar.wait_for_log("/readyz 200 -> 503: db: ");
+    assert!(down.contains("\"level\":\"WARN\"") && down.contains("\"reason\":\"db: "), "{down}");
+}
