@@ -1,8 +1,8 @@
 //! A real Prometheus server scrapes the sidecar, and its linter has nothing to say.
 
 use std::fs;
-use std::io::Write;
-use std::net::TcpListener;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::process::{Child, Command, Stdio};
 
 use crate::app::{App, response};
@@ -137,4 +137,32 @@ fn a_scrape_is_whole_however_many_checks_there_are() {
     let families = scrape.body.lines().filter(|line| line.starts_with("# TYPE health_proxy_check_"));
     assert_eq!(families.count(), 11);
     assert!(scrape.body.ends_with('\n'));
+}
+
+#[test]
+fn the_time_of_a_success_changes_only_with_a_run() {
+    let sidecar = Sidecar::start(&[("READINESS_A", "exec:true"), ("READINESS_A_PERIOD_SECONDS", "3600")]);
+    sidecar.wait_for("/readyz", 200);
+    let series = "health_proxy_check_last_success_timestamp_seconds{check=\"a\",probe=\"readiness\"}";
+    let first = sidecar.metric(series);
+    assert!(first.is_some_and(|at| at > 0.0));
+    for _ in 0..20 {
+        assert_eq!(sidecar.metric(series), first);
+    }
+}
+
+#[test]
+fn a_scrape_that_is_being_read_is_not_cut_off_for_those_who_say_nothing() {
+    let names: Vec<String> = (0..300).map(|number| format!("READINESS_CHECK_{number}")).collect();
+    let variables: Vec<_> = names.iter().map(|name| (name.as_str(), "file:/no/such")).collect();
+    let sidecar = Sidecar::start(&variables);
+    let mut scrape = TcpStream::connect(sidecar.address).unwrap();
+    scrape.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n").unwrap();
+    let mut answer = vec![0; 1000];
+    scrape.read_exact(&mut answer).unwrap();
+    let silent: Vec<_> = (0..400).map(|_| TcpStream::connect(sidecar.address).unwrap()).collect();
+    assert_eq!(sidecar.get("/livez").status, 200, "all of them were taken");
+    scrape.read_to_end(&mut answer).unwrap();
+    assert!(answer.ends_with(b"\r\n0\r\n\r\n"), "{} bytes of it", answer.len());
+    drop(silent);
 }
