@@ -7,10 +7,10 @@ use super::place::{self, Where};
 use super::plan::{Obstacle, Options, Plan, Wired};
 use super::pod::{Container, PlacedProbe, Pod};
 use super::probe::field;
+use super::report::View;
 use super::set::Set;
 use super::shared;
 use super::sidecar::{Settings, Source, set_boot};
-use super::workload::Workload;
 use super::yaml::{Data, Editor};
 use crate::config::Config;
 use crate::patience;
@@ -21,8 +21,8 @@ use crate::probe::Probe;
 pub struct Injected {
     /// The text with its sidecars.
     pub text: String,
-    /// What was done with each pod, in their order.
-    pub pods: Vec<Done>,
+    /// What was done with each pod, in their order, and what it was and is.
+    pub pods: Vec<(Done, View, View)>,
 }
 
 /// What was done with a pod.
@@ -61,21 +61,20 @@ impl Done {
 /// Everything that is wrong with the text, or with what was asked for.
 pub fn inject(input: &Input, options: &Options, set: &Set, source: &Source) -> Result<Injected, Vec<Fault>> {
     let tree = input.parse().map_err(|fault| vec![fault])?;
+    let before = Pod::all(input, &tree)?;
     let mut injector =
         Injector { input, options, set, source, editor: Editor::new(&tree), faults: Vec::new() };
-    let mut pods = Vec::new();
-    for workload in Workload::all(&tree) {
-        match Pod::read(input, &tree, workload) {
-            Ok(pod) => pods.extend(injector.pod(&pod)),
-            Err(faults) => injector.faults.extend(faults),
-        }
-    }
+    let done: Vec<_> = before.iter().filter_map(|pod| injector.pod(pod)).collect();
     let Injector { editor, faults, .. } = injector;
     if !faults.is_empty() {
         return Err(faults);
     }
     let text = place::finish(input, editor)?;
-    shared::check(input, &tree, &place::reread(input, &text)?, &pods)?;
+    let edited = place::reread(input, &text)?;
+    let after = Pod::all(input, &edited)?;
+    shared::check(input, &before, &after, &done)?;
+    let views = before.iter().zip(&after).map(|(was, is)| (View::of(was, source), View::of(is, source)));
+    let pods = done.into_iter().zip(views).map(|(done, (was, is))| (done, was, is)).collect();
     Ok(Injected { text, pods })
 }
 

@@ -7,9 +7,9 @@ use super::PluginError;
 use super::arguments::{Arguments, Word};
 use super::inject::inject;
 use super::input::{Fault, Input};
-use super::place::reread;
 use super::plan::Options;
-use super::report;
+use super::pod::Pod;
+use super::report::{self, View};
 use super::set::Set;
 use super::sidecar::Source;
 use super::uninject::uninject;
@@ -31,9 +31,7 @@ pub fn run_inject(words: &[String]) -> Result<ExitCode, PluginError> {
     let (mut texts, mut lines) = (Vec::new(), Vec::new());
     for input in asked.inputs()? {
         let injected = inject(&input, &asked.options, &set, &source)?;
-        let before = report::look(&input, &input.parse().map_err(|fault| vec![fault])?, &source)?;
-        let after = report::look(&input, &reread(&input, &injected.text)?, &source)?;
-        for ((done, before), after) in injected.pods.iter().zip(&before).zip(&after) {
+        for (done, before, after) in &injected.pods {
             lines.extend(report::injected(&input.name, done, before, after));
         }
         texts.push(injected.text);
@@ -73,7 +71,7 @@ pub fn run_explain(words: &[String]) -> Result<ExitCode, PluginError> {
     let (mut lines, mut is_dangerous) = (Vec::new(), false);
     for input in asked.inputs()? {
         let tree = input.parse().map_err(|fault| vec![fault])?;
-        for view in report::look(&input, &tree, &source)? {
+        for view in Pod::all(&input, &tree)?.iter().map(|pod| View::of(pod, &source)) {
             is_dangerous |= view.findings.iter().any(|finding| finding.is_danger);
             lines.extend(view.lines(&input.name));
         }

@@ -78,7 +78,7 @@ impl<'a, 't> Pod<'a, 't> {
     ///
     /// # Errors
     /// Every thing that the API server would refuse about what is looked at, and templates that were not rendered.
-    pub fn read(input: &Input, tree: &'a Tree<'t>, workload: Workload) -> Result<Self, Vec<Fault>> {
+    fn read(input: &Input, tree: &'a Tree<'t>, workload: Workload) -> Result<Self, Vec<Fault>> {
         let mut reader = Reader { tree, wrong: Vec::new() };
         let (inits, containers) = (
             reader.containers(workload.spec, "initContainers"),
@@ -93,6 +93,21 @@ impl<'a, 't> Pod<'a, 't> {
             input.fault(workload.document, line, format!("{}: {message}", title.trim_end()))
         };
         Err(wrong.into_iter().map(fault).collect())
+    }
+
+    /// Reads the pods of all documents.
+    ///
+    /// # Errors
+    /// What is wrong with any of them.
+    pub fn all(input: &Input, tree: &'a Tree<'t>) -> Result<Vec<Self>, Vec<Fault>> {
+        let (mut pods, mut faults) = (Vec::new(), Vec::new());
+        for workload in Workload::all(tree) {
+            match Self::read(input, tree, workload) {
+                Ok(pod) => pods.push(pod),
+                Err(wrong) => faults.extend(wrong),
+            }
+        }
+        if faults.is_empty() { Ok(pods) } else { Err(faults) }
     }
 
     /// Returns what the pod is called in reports.

@@ -3,13 +3,10 @@
 use super::asked::Checks;
 use super::findings::{Finding, Relay, findings};
 use super::inject::Done;
-use super::input::{Fault, Input};
 use super::pod::{Container, Pod};
 use super::probe::field;
 use super::sidecar::Source;
 use super::times::{Time, Times};
-use super::workload::Workload;
-use super::yaml::Tree;
 use crate::probe::Probe;
 
 /// What is known of a pod without its text.
@@ -34,23 +31,9 @@ pub struct ContainerView {
     pub times: Times,
 }
 
-/// Looks at all pods of a text.
-///
-/// # Errors
-/// What is wrong with them.
-pub fn look(input: &Input, tree: &Tree<'_>, source: &Source) -> Result<Vec<View>, Vec<Fault>> {
-    let (mut views, mut faults) = (Vec::new(), Vec::new());
-    for workload in Workload::all(tree) {
-        match Pod::read(input, tree, workload) {
-            Ok(pod) => views.push(View::of(&pod, source)),
-            Err(wrong) => faults.extend(wrong),
-        }
-    }
-    if faults.is_empty() { Ok(views) } else { Err(faults) }
-}
-
 impl View {
-    fn of(pod: &Pod<'_, '_>, source: &Source) -> Self {
+    /// Looks at a pod.
+    pub fn of(pod: &Pod<'_, '_>, source: &Source) -> Self {
         let relay = Relay::of(pod, source);
         let known = relay.as_ref().map(|relay| (relay.port, &relay.checks));
         let containers = pod.apps().map(|container| ContainerView::of(container, known)).collect();

@@ -4,18 +4,21 @@ use super::inject::Done;
 use super::input::{Fault, Input};
 use super::pod::{Container, Pod};
 use super::probe::field;
-use super::workload::Workload;
-use super::yaml::{Data, Tree};
+use super::yaml::Data;
 use crate::probe::Probe;
 
-/// Compares the pods of a text before and after, one by one, with what was to be done.
+/// Compares pods before and after, one by one, with what was to be done.
 ///
 /// # Errors
 /// Containers whose probes changed with those of another one.
-pub fn check(input: &Input, before: &Tree<'_>, after: &Tree<'_>, done: &[Done]) -> Result<(), Vec<Fault>> {
-    let (was, is) = (pods(input, before)?, pods(input, after)?);
+pub fn check(
+    input: &Input,
+    before: &[Pod<'_, '_>],
+    after: &[Pod<'_, '_>],
+    done: &[Done],
+) -> Result<(), Vec<Fault>> {
     let mut faults = Vec::new();
-    for ((was, is), done) in was.iter().zip(&is).zip(done) {
+    for ((was, is), done) in before.iter().zip(after).zip(done) {
         for container in was.apps() {
             let now = is.apps().find(|now| now.name == container.name);
             let changed: Vec<_> = now.into_iter().flat_map(|now| changed(was, container, is, now)).collect();
@@ -28,16 +31,12 @@ pub fn check(input: &Input, before: &Tree<'_>, after: &Tree<'_>, done: &[Done]) 
                     container.name,
                     unasked.join(" and ")
                 );
-                let line = before.line(was.workload.spec);
+                let line = was.tree.line(was.workload.spec);
                 faults.push(input.fault(was.workload.document, line, message));
             }
         }
     }
     if faults.is_empty() { Ok(()) } else { Err(faults) }
-}
-
-fn pods<'a, 't>(input: &Input, tree: &'a Tree<'t>) -> Result<Vec<Pod<'a, 't>>, Vec<Fault>> {
-    Workload::all(tree).into_iter().map(|workload| Pod::read(input, tree, workload)).collect()
 }
 
 /// The probes of a container that are not what they were.

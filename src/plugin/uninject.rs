@@ -9,7 +9,6 @@ use super::place;
 use super::pod::{Container, PlacedProbe, Pod, SIDECAR};
 use super::probe::{self, field};
 use super::sidecar::Source;
-use super::workload::Workload;
 use super::yaml::{Data, Editor, Id, Tree};
 use crate::grammar::{self, Spec, variable, write};
 use crate::native::Native;
@@ -32,14 +31,7 @@ pub fn uninject(input: &Input, source: &Source) -> Result<Uninjected, Vec<Fault>
     let tree = input.parse().map_err(|fault| vec![fault])?;
     let mut editor = Editor::new(&tree);
     let (mut pods, mut faults) = (Vec::new(), Vec::new());
-    for workload in Workload::all(&tree) {
-        let pod = match Pod::read(input, &tree, workload) {
-            Ok(pod) => pod,
-            Err(wrong) => {
-                faults.extend(wrong);
-                continue;
-            }
-        };
+    for pod in Pod::all(input, &tree)? {
         let Some(original) = pod.annotation(ANNOTATION).map(Original::read) else {
             let has_sidecar = pod.sidecar().is_some();
             let line = "left alone: its sidecar was not put there by inject".to_owned();
@@ -63,7 +55,9 @@ pub fn uninject(input: &Input, source: &Source) -> Result<Uninjected, Vec<Fault>
     if !faults.is_empty() {
         return Err(faults);
     }
-    Ok(Uninjected { text: place::finish(input, editor)?, pods })
+    let text = place::finish(input, editor)?;
+    place::reread(input, &text)?;
+    Ok(Uninjected { text, pods })
 }
 
 struct Remover<'a, 't> {
