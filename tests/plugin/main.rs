@@ -9,4 +9,8 @@ mod program;
 mod round_trip;
 #[path = "../manifests/schema.rs"]
 mod schema;
+#[allow(dead_code, clippy::unwrap_used, reason = "it belongs to the suite `it`, which uses all of it")]
+#[path = "../it/sidecar.rs"]
+mod sidecar;
 mod status;
+mod verdicts;
