@@ -18,12 +18,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::http::HeaderValue;
+use axum::http::header::CONNECTION;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use tokio::time::{sleep, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use tower::ServiceExt;
 
 use crate::metrics::Metrics;
@@ -56,6 +58,9 @@ const HEAD_LIMIT: usize = 8 * 1024;
 /// After which a connection is asked to end; a client that goes on opens another. It bounds what a slow
 /// reader can hold.
 const LIFETIME: Duration = Duration::from_secs(30);
+
+/// After which an answer says that it is the last, so that a caller who goes on is not met by a closed connection.
+const LAST_ANSWER: Duration = Duration::from_secs(20);
 
 /// How long requests in flight may take once the server ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
@@ -104,17 +109,20 @@ async fn connection(
     activity: Arc<Activity>,
     mut closing: watch::Receiver<bool>,
 ) {
-    let own = Arc::clone(&activity);
+    let (own, began) = (Arc::clone(&activity), Instant::now());
     let answer = service_fn(move |mut request: hyper::Request<hyper::body::Incoming>| {
         let answering = Answering::begin(&activity);
         let (at_once, router) = (direct.answer(&request), router.clone());
         async move {
-            let answer = if let Some(answer) = at_once {
+            let mut answer = if let Some(answer) = at_once {
                 answer
             } else {
                 request.extensions_mut().insert(routes::Peer(peer.ip()));
                 router.oneshot(request).await?
             };
+            if began.elapsed() > LAST_ANSWER {
+                answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+            }
             Ok::<_, Infallible>(answer.map(|body| answering.with(body)))
         }
     });
