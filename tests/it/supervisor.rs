@@ -113,6 +113,8 @@ fn a_hang_counts_like_a_death_and_ends_what_is_ending() {
     let mut last = None;
     for signal in [[Signal::SIGKILL; 4].as_slice(), &[Signal::SIGSTOP]].concat() {
         let worker = eventually("a new worker", || tired.worker().filter(|id| last != Some(*id)));
+        // One that is stopped before it has become this program would stop its supervisor too.
+        assert_eq!(tired.get("/livez").status, 200);
         kill(worker, signal).unwrap();
         last = Some(worker);
     }
