@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until};
 
 use super::{Entry, Pod, Scope};
 use crate::probe::Probe;
@@ -12,6 +12,9 @@ use crate::verdict::Why;
 
 /// How long to wait where nothing can change by time alone.
 const IDLE: Duration = Duration::from_secs(3600);
+
+/// Between two looks: a thousand checks that change at once are one change.
+const PAUSE: Duration = Duration::from_millis(100);
 
 /// What was told last.
 #[derive(Debug)]
@@ -32,6 +35,7 @@ impl Pod {
             loop {
                 self.announce_answers(&scopes, &mut told);
                 self.announce_staleness(&mut told);
+                sleep(PAUSE).await;
                 tokio::select! {
                     // The pod itself holds a sender, so there is always one.
                     _ = changes.changed() => {}

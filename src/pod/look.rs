@@ -19,7 +19,9 @@ pub struct Look<'a> {
 impl Look<'_> {
     /// Returns what `read` makes of what is known of a check.
     pub fn facts<T>(&self, entry: &Entry, read: impl FnOnce(Facts<'_>) -> T) -> T {
-        let sight = self.sights.iter().find(|(place, _)| *place == entry.place).map(|(_, sight)| sight);
+        // They are in order, as the checks are.
+        let found = self.sights.binary_search_by_key(&entry.place, |(place, _)| *place);
+        let sight = found.ok().map(|at| &self.sights[at].1);
         read(Facts {
             check: &entry.check,
             status: &entry.status.borrow(),
