@@ -155,9 +155,14 @@ impl Pod {
         member.gate.opened_at()
     }
 
+    /// What is known at this moment without a look.
+    fn known(&self, scope: Scope) -> Look<'_> {
+        Look { pod: self, scope, now: Instant::now(), sights: Vec::new() }
+    }
+
     /// Looks at all that answers about `asked` are made of, at one moment.
     pub fn look(&self, asked: Probe, scope: Scope) -> Look<'_> {
-        let mut look = Look { pod: self, scope, now: Instant::now(), sights: Vec::new() };
+        let mut look = self.known(scope);
         if self.wants_sights(asked, scope) {
             let listeners = Listeners::now();
             let asked_for = self.entries_of(asked, scope);

@@ -94,7 +94,7 @@ fn write_probes(lines: &mut Lines, pod: &Pod) {
     let mut write = |label: &str, scope| {
         for probe in Probe::ALL {
             let series = ["health_proxy_probe_healthy{", label, "probe=\"", probe.as_str(), "\"} "];
-            lines.line(series, pod.passes(probe, scope));
+            lines.line(series, pod.passes_as_known(probe, scope));
         }
     };
     write("", Scope::Pod);

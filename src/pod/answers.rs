@@ -11,7 +11,15 @@ use crate::verdict::{Facts, Finding, Verdict, Why, of_group};
 impl Pod {
     /// Returns whether a probe passes.
     pub fn passes(&self, asked: Probe, scope: Scope) -> bool {
-        let look = self.look(asked, scope);
+        self.passes_by(asked, scope, &self.look(asked, scope))
+    }
+
+    /// Returns the same by what is known already: a scrape looks for nobody.
+    pub fn passes_as_known(&self, asked: Probe, scope: Scope) -> bool {
+        self.passes_by(asked, scope, &self.known(scope))
+    }
+
+    fn passes_by(&self, asked: Probe, scope: Scope, look: &Look<'_>) -> bool {
         let passes = |entry: &Entry| look.facts(entry, |facts| facts.failure(asked).is_none());
         let group_passes = |entry: &Entry| {
             let group = &entry.check.any_of;
@@ -19,7 +27,7 @@ impl Pod {
             self.entries_of(asked, scope).filter(is_member).any(passes)
         };
         let is_good = |entry: &Entry| !entry.check.required || passes(entry) || group_passes(entry);
-        self.entries_of(asked, scope).all(is_good) && self.built_in(asked, &look).next().is_none()
+        self.entries_of(asked, scope).all(is_good) && self.built_in(asked, look).next().is_none()
     }
 
     /// Returns the whole answer of a probe, without the lines named in `excluded`.
