@@ -105,10 +105,12 @@ pub fn annotate(editor: &mut Editor<'_, '_>, pod: &Pod<'_, '_>, mut original: Or
 /// # Errors
 /// Two changes contradict each other.
 pub fn finish(input: &Input, editor: Editor<'_, '_>) -> Result<String, Vec<Fault>> {
+    let documents = editor.tree().documents();
+    let document = |line| documents.iter().filter(|document| document.line <= line).count().max(1);
     editor.finish().map_err(|line| {
         let message =
             "what stands here is shared by pods that would need different ones; write it out for each";
-        vec![input.fault(1, line, message)]
+        vec![input.fault(document(line), line, message)]
     })
 }
 

@@ -84,6 +84,7 @@ impl<'a, 't> Pod<'a, 't> {
             reader.containers(workload.spec, "initContainers"),
             reader.containers(workload.spec, "containers"),
         );
+        reader.names_differ(inits.iter().chain(&containers));
         let wrong = reader.wrong;
         if wrong.is_empty() {
             return Ok(Self { tree, workload, inits, containers });
@@ -199,6 +200,18 @@ impl Reader<'_, '_> {
         let list = self.tree.at(spec, &[field]);
         let items = list.map_or(&[][..], |list| self.tree.items(list));
         items.iter().map(|id| self.container(self.tree.resolve(*id))).collect()
+    }
+
+    /// Notes containers that are called alike: nobody could tell which one is meant.
+    fn names_differ<'c>(&mut self, containers: impl Iterator<Item = &'c Container>) {
+        let mut seen = Vec::new();
+        for container in containers {
+            if seen.contains(&&container.name) {
+                let message = format!("two containers are called {:?}", container.name);
+                self.wrong.push((self.tree.line(container.id), message));
+            }
+            seen.push(&container.name);
+        }
     }
 
     fn container(&mut self, id: Id) -> Container {

@@ -4,6 +4,7 @@
 mod api_server;
 mod bad_input;
 mod explain;
+mod mutations;
 mod options;
 mod program;
 mod round_trip;

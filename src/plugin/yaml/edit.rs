@@ -31,6 +31,11 @@ impl<'a, 't> Editor<'a, 't> {
         Self { tree, edits: Vec::new() }
     }
 
+    /// Returns what is edited.
+    pub const fn tree(&self) -> &'a Tree<'t> {
+        self.tree
+    }
+
     /// Returns the text with all changes made.
     ///
     /// # Errors

@@ -4,7 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, options};
 
-use super::tree::{Document, Entry, Id, Node, Tree, Value};
+use super::tree::{Document, Entry, Extent, Id, Node, Tree, Value};
+
+/// How much a node may hold with all aliases written out, and how deep.
+const MAX_NODES: u64 = 10_000_000;
+const MAX_DEPTH: usize = 1_000;
 
 /// Why a text is no YAML that can be edited.
 #[derive(Debug, thiserror::Error)]
@@ -76,9 +80,15 @@ impl Reader<'_> {
                 self.place(id)?;
             }
             Event::Alias(anchor) => {
+                let line = span.start.line();
                 let target = self.anchors.get(&anchor).copied();
-                let target = target.ok_or_else(|| self.error(span.start.line(), "an alias of nothing"))?;
+                let target = target.ok_or_else(|| self.error(line, "an alias of nothing"))?;
+                if self.open.iter().any(|open| open.id == target) {
+                    return Err(self.error(line, "an alias of what it stands in"));
+                }
+                let extent = self.tree.nodes[target.0].extent;
                 let id = self.add(Value::Alias(target), &span, 0);
+                self.tree.nodes[id.0].extent = extent;
                 self.place(id)?;
             }
             Event::SequenceStart(style, anchor, _) => {
@@ -89,7 +99,7 @@ impl Reader<'_> {
                 let is_flow = style == StructureStyle::Flow;
                 self.begin(Value::Map { entries: Vec::new(), is_flow }, &span, anchor)?;
             }
-            Event::SequenceEnd | Event::MappingEnd => self.finish(&span),
+            Event::SequenceEnd | Event::MappingEnd => self.finish(&span)?,
             Event::Anchor(..) => {
                 if let Some(id) = self.last {
                     let node = &mut self.tree.nodes[id.0];
@@ -106,7 +116,8 @@ impl Reader<'_> {
         let id = Id(self.tree.nodes.len());
         let begin = span.tag_span().map_or(start(span), |tag| start(&tag).min(start(span)));
         let line = span.start.line();
-        self.tree.nodes.push(Node { span: begin..end(span), line, is_anchored: anchor != 0, value });
+        let (extent, is_anchored) = (Extent { nodes: 1, depth: 1 }, anchor != 0);
+        self.tree.nodes.push(Node { span: begin..end(span), line, is_anchored, extent, value });
         if anchor != 0 {
             self.anchors.insert(anchor, id);
         }
@@ -122,8 +133,13 @@ impl Reader<'_> {
     }
 
     /// Ends a collection: in brackets with its bracket, else with its last child.
-    fn finish(&mut self, span: &Span) {
-        let Some(Open { id, .. }) = self.open.pop() else { return };
+    fn finish(&mut self, span: &Span) -> Result<(), YamlError> {
+        let Some(Open { id, .. }) = self.open.pop() else { return Ok(()) };
+        let extent = self.tree.nodes[id.0].extent;
+        if extent.nodes > MAX_NODES || extent.depth > MAX_DEPTH {
+            return Err(self.error(self.tree.line(id), "aliases that stand for more than anybody can mean"));
+        }
+        self.grow(extent);
         let last = match &self.tree.nodes[id.0].value {
             Value::Map { entries, is_flow: false } => entries.last().map(|entry| entry.value),
             Value::List { items, is_flow: false } => items.last().copied(),
@@ -132,10 +148,23 @@ impl Reader<'_> {
         let end = last.map_or(end(span), |last| self.tree.nodes[last.0].span.end);
         let node = &mut self.tree.nodes[id.0];
         node.span.end = node.span.end.max(end);
+        Ok(())
+    }
+
+    /// Counts what stands in the collection that is open now.
+    fn grow(&mut self, inner: Extent) {
+        if let Some(open) = self.open.last() {
+            let extent = &mut self.tree.nodes[open.id.0].extent;
+            extent.nodes = extent.nodes.saturating_add(inner.nodes);
+            extent.depth = extent.depth.max(inner.depth + 1);
+        }
     }
 
     /// Puts a finished scalar, or a collection that begins, where it belongs.
     fn place(&mut self, id: Id) -> Result<(), YamlError> {
+        if !matches!(self.tree.nodes[id.0].value, Value::Map { .. } | Value::List { .. }) {
+            self.grow(self.tree.nodes[id.0].extent);
+        }
         let Some(open) = self.open.last_mut() else {
             if let Some(document) = self.tree.documents.last_mut() {
                 document.root = Some(id);

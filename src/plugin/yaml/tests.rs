@@ -52,11 +52,26 @@ fn what_is_no_yaml_is_named_by_document_and_line() {
         ("a: 1\n---\nb: [\n", 2, 3, "no YAML: unclosed bracket '['"),
         ("a: *x\n", 1, 1, "no YAML"),
         ("a: 1\n b: 2\n", 1, 2, "no YAML"),
+        ("a: &x\n  b: *x\n", 1, 2, "an alias of what it stands in"),
     ] {
         let error = Tree::read(text).expect_err(text);
         assert_eq!((error.document, error.line), (document, line), "{text}: {error}");
         assert!(error.to_string().starts_with(message), "{error}");
     }
+}
+
+#[test]
+fn aliases_that_multiply_are_refused() {
+    let mut laughs = "l0: &l0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]\n".to_owned();
+    for level in 1..9 {
+        let inner = vec![format!("*l{}", level - 1); 10].join(", ");
+        laughs.extend([format!("l{level}: &l{level} [{inner}]\n")]);
+    }
+    let error = Tree::read(&laughs).expect_err("a billion");
+    assert_eq!(
+        (error.line, error.to_string().as_str()),
+        (7, "aliases that stand for more than anybody can mean")
+    );
 }
 
 /// Texts with a list `items` and a map `map`, in every notation.

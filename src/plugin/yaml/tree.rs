@@ -31,7 +31,16 @@ pub(super) struct Node {
     pub(super) line: usize,
     /// Whether something is anchored here.
     pub(super) is_anchored: bool,
+    /// How much it holds with all aliases written out.
+    pub(super) extent: Extent,
     pub(super) value: Value,
+}
+
+/// How much there is of something.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Extent {
+    pub(super) nodes: u64,
+    pub(super) depth: usize,
 }
 
 /// What a node holds.
