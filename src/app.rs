@@ -9,9 +9,12 @@ use tokio::time::sleep;
 
 use crate::check::Check;
 use crate::config::Config;
+use crate::grammar::values;
 use crate::handover::Past;
 use crate::memory::{Clock, Memory};
 use crate::metrics::Metrics;
+use crate::patience;
+use crate::probe::Probe;
 use crate::server::{self, AppState};
 
 /// A fault of our own, after which remembered answers must not be served.
@@ -97,8 +100,26 @@ fn log_check(check: &Check) {
         timeout_seconds = timing.timeout.as_secs_f64(),
         success_threshold = timing.thresholds.success,
         failure_threshold = timing.thresholds.failure,
-        "check"
+        "check{}",
+        consequence(check)
     );
+}
+
+/// Says what a check means for its container, where it decides alone: as the kubelet asks by the shipped manifests.
+fn consequence(check: &Check) -> String {
+    let within = |asking| values::written_seconds(patience::until_relayed(&check.timing, asking));
+    match check.probe {
+        _ if !check.required || check.any_of.is_some() => String::new(),
+        Probe::Liveness => {
+            let seconds = within(patience::LIVEZ);
+            format!(": the container is restarted at most {seconds} s after it stops answering")
+        }
+        Probe::Readiness => {
+            let seconds = within(patience::READYZ);
+            format!(": the pod is out of traffic at most {seconds} s after it stops answering")
+        }
+        Probe::Startup => String::new(),
+    }
 }
 
 mod assemble;

@@ -1,6 +1,6 @@
 //! A wrong configuration never starts.
 
-use crate::sidecar::command;
+use crate::sidecar::{Sidecar, command};
 
 /// Exit status and standard error.
 fn refused(variables: &[(&str, &str)]) -> (Option<i32>, String) {
@@ -60,4 +60,22 @@ fn what_a_reference_brings_is_used_and_not_shown() {
     assert!(text.contains("no entry for $(WORD)"), "{text}");
     assert!(!text.contains("for open sesame"), "{text}");
     assert_eq!(text.matches("success").count(), 1, "{text}");
+}
+
+#[test]
+fn the_log_says_what_each_check_means_for_its_container() {
+    let sidecar = Sidecar::start(&[
+        ("LIVENESS_WEB", "tcp://:1"),
+        ("READINESS_WEB", "tcp://:1"),
+        ("LIVENESS_EXTRA", "tcp://:1"),
+        ("LIVENESS_EXTRA_REQUIRED", "false"),
+    ]);
+    let line = |text: &str| sidecar.wait_for_log(text);
+    let liveness = line("check: the container is restarted at most 51 s after it stops answering");
+    assert!(
+        liveness.contains("\"probe\":\"liveness\"") && liveness.contains("\"check\":\"web\""),
+        "{liveness}"
+    );
+    line("check: the pod is out of traffic at most 33 s after it stops answering");
+    assert!(line("\"check\":\"extra\"").contains("\"message\":\"check\""));
 }
