@@ -117,7 +117,7 @@ macro_rules! kinds {
 
 kinds! {
     Http "`http://`, `https://` and `http+unix://`",
-    Dialogue "`tcp://` and `unix:`",
+    Dialogue "`tcp://`, `tls://` and `unix:`",
     Grpc "`grpc://` and `grpcs://`",
     Exec "`exec:`",
     File "`file:`",

@@ -55,10 +55,10 @@ impl Remote {
         Ok(Self { scheme: Scheme::Http, user, at: At::Socket(socket), path: path_and_query })
     }
 
-    /// Reads `HOST:PORT`.
-    pub(super) fn port(rest: &str) -> Result<Self, String> {
+    /// Reads `HOST:PORT`, where TLS is spoken for [`Scheme::Https`].
+    pub(super) fn port(scheme: Scheme, rest: &str) -> Result<Self, String> {
         let at = At::Host(Authority::parse(rest, None)?);
-        Ok(Self { scheme: Scheme::Http, user: None, at, path: String::new() })
+        Ok(Self { scheme, user: None, at, path: String::new() })
     }
 
     /// Reads what follows `grpc://`, or `grpcs://` for [`Scheme::Https`].

@@ -70,7 +70,8 @@ kinds! {
     }
     /// A TCP port.
     Tcp(Remote) {
-        ("tcp://", "a tcp target", ":1", Remote::port)
+        ("tcp://", "a tcp target", ":1", |rest| Remote::port(Scheme::Http, rest))
+        ("tls://", "a tls target", ":1", |rest| Remote::port(Scheme::Https, rest))
     }
     /// A unix socket.
     Unix(Path) {

@@ -1,11 +1,11 @@
-//! `tcp://` and `unix:`: a connection opens, and the peer answers as expected where that is asked.
+//! `tcp://`, `tls://` and `unix:`: a connection opens, and the peer answers as expected where that is asked.
 
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
-use super::dial::Dial;
+use super::dial::{Dial, Tls};
 use super::pattern::Pattern;
 use super::place::Inside;
 use super::reason::io_reason;
@@ -13,6 +13,7 @@ use super::{Attempt, LocalPort, Stage};
 use crate::blocking::Place;
 use crate::grammar::path::Path;
 use crate::grammar::remote::Remote;
+use crate::grammar::url::Scheme;
 use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
@@ -30,9 +31,10 @@ pub struct Dialogue {
 }
 
 impl Dialogue {
-    /// Takes the options of a dialogue.
+    /// Takes the options of a dialogue, and of TLS for [`Scheme::Https`].
     pub fn tcp(remote: &Remote, given: &mut Given) -> Self {
-        Self { script: Script::parse(given), dial: Dial::new(remote, None, given) }
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, None));
+        Self { script: Script::parse(given), dial: Dial::new(remote, tls, given) }
     }
 
     /// Takes the options of a dialogue and of a place.
@@ -43,9 +45,13 @@ impl Dialogue {
 
 impl Dialogue {
     async fn hold(&self, stage: &Stage) -> Result<(), String> {
-        let stream = self.dial.open().await?;
+        let mut stream = self.dial.open().await?;
         stage.connected();
-        self.script.play(stream, self.dial.place()).await
+        let result = self.script.play(&mut stream, self.dial.place()).await;
+        if self.dial.is_tls() || !self.script.is_silent() {
+            stream.leave();
+        }
+        result
     }
 }
 
@@ -70,6 +76,10 @@ impl Attempt for Dialogue {
         self.dial.inside()
     }
 
+    fn certificate_expiry(&self) -> Option<i64> {
+        self.dial.certificate_expiry()
+    }
+
     fn place(&self) -> Option<&Place> {
         Some(self.dial.place())
     }
@@ -87,14 +97,19 @@ impl Script {
     fn parse(given: &mut Given) -> Self {
         Self {
             send: given.take_bytes(options::SEND, unescaped).unwrap_or_default(),
-            expect: given.take(options::EXPECT, Pattern::read),
+            expect: given.take(options::EXPECT, Pattern::read_bytes),
         }
+    }
+
+    /// Whether a connection is all that is asked for.
+    const fn is_silent(&self) -> bool {
+        self.send.is_empty() && self.expect.is_none()
     }
 
     /// Sends and waits as configured; with nothing configured an open connection is enough.
     async fn play(
         &self,
-        mut stream: impl AsyncRead + AsyncWrite + Unpin,
+        stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         place: &Place,
     ) -> Result<(), String> {
         let sent = stream.write_all(&self.send).await;
@@ -103,7 +118,7 @@ impl Script {
         let mut answer = Vec::new();
         while !expect.is_match(&answer, place).await? {
             let room = ANSWER_LIMIT - answer.len();
-            let read = (&mut stream).take(room as u64).read_buf(&mut answer).await;
+            let read = (&mut *stream).take(room as u64).read_buf(&mut answer).await;
             if read.map_err(|error| format!("reading failed: {}", io_reason(&error)))? == 0 {
                 return Err(mismatch(&answer));
             }
@@ -153,7 +168,7 @@ mod tests {
     use super::*;
 
     fn script(send: &str, expect: &str) -> Script {
-        Script { send: unescaped(send).unwrap(), expect: Some(Pattern::read(expect).unwrap()) }
+        Script { send: unescaped(send).unwrap(), expect: Some(Pattern::read_bytes(expect).unwrap()) }
     }
 
     #[test]
@@ -167,7 +182,7 @@ mod tests {
 
     /// What comes of a dialogue with a peer that says `pieces`.
     async fn played(send: &str, expect: &str, pieces: &[&[u8]]) -> Result<(), String> {
-        script(send, expect).play(peer(pieces), &Place::default()).await
+        script(send, expect).play(&mut peer(pieces), &Place::default()).await
     }
 
     #[tokio::test]

@@ -1,5 +1,6 @@
 //! Options that are regular expressions. One that takes its time delays its own check and nothing else.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use regex_lite::{Regex, RegexBuilder};
@@ -17,20 +18,44 @@ const MAX_SIZE: usize = 10 * 1024 * 1024;
 #[derive(Clone, Debug)]
 pub struct Pattern {
     regex: Arc<Regex>,
+    /// As it was written.
+    written: Box<str>,
     /// What it takes compiled, in bytes, to a factor of two.
     size: usize,
+    alphabet: Alphabet,
+}
+
+/// What an expression looks at.
+#[derive(Clone, Copy, Debug)]
+enum Alphabet {
+    /// Characters of UTF-8.
+    Characters,
+    /// Bytes. The library knows characters only, so a byte is the character of the same number.
+    Bytes,
 }
 
 impl Pattern {
-    /// Compiles a regular expression.
+    /// Compiles an expression over text.
     ///
     /// # Errors
     /// It is none.
     pub fn read(value: &str) -> Result<Self, String> {
-        let mut size = 256;
+        Self::compile(value, value, Alphabet::Characters)
+    }
+
+    /// Compiles an expression over bytes: `\xHH` is that byte, and a character all bytes of its UTF-8.
+    ///
+    /// # Errors
+    /// It is none, or has a class of more than bytes.
+    pub fn read_bytes(value: &str) -> Result<Self, String> {
+        Self::compile(value, &over_bytes(value)?, Alphabet::Bytes)
+    }
+
+    fn compile(written: &str, expression: &str, alphabet: Alphabet) -> Result<Self, String> {
+        let (mut size, written) = (256, written.into());
         loop {
-            match RegexBuilder::new(value).size_limit(size).build() {
-                Ok(regex) => return Ok(Self { regex: Arc::new(regex), size }),
+            match RegexBuilder::new(expression).size_limit(size).build() {
+                Ok(regex) => return Ok(Self { regex: Arc::new(regex), written, size, alphabet }),
                 Err(error) if size >= MAX_SIZE => return Err(format!("not a regular expression: {error}")),
                 Err(_) => size *= 2,
             }
@@ -38,8 +63,8 @@ impl Pattern {
     }
 
     /// The expression as it was written.
-    pub fn as_str(&self) -> &str {
-        self.regex.as_str()
+    pub const fn as_str(&self) -> &str {
+        &self.written
     }
 
     /// Whether some part of `text` matches.
@@ -47,13 +72,50 @@ impl Pattern {
     /// # Errors
     /// Why that cannot be found out.
     pub async fn is_match(&self, text: &[u8], place: &Place) -> Result<bool, String> {
+        let alphabet = self.alphabet;
         if self.size.saturating_mul(text.len()) <= SHORT {
-            return Ok(self.regex.is_match(&String::from_utf8_lossy(text)));
+            return Ok(self.regex.is_match(&alphabet.spelled(text)));
         }
         let (regex, text) = (Arc::clone(&self.regex), text.to_vec());
         let silence = format!("matching {:?} did not end", self.as_str());
-        place.run(silence, move || regex.is_match(&String::from_utf8_lossy(&text))).await
+        place.run(silence, move || regex.is_match(&alphabet.spelled(&text))).await
     }
+}
+
+impl Alphabet {
+    /// Bytes as the library takes them.
+    fn spelled(self, bytes: &[u8]) -> Cow<'_, str> {
+        match self {
+            Self::Characters => String::from_utf8_lossy(bytes),
+            Self::Bytes if bytes.is_ascii() => String::from_utf8_lossy(bytes),
+            Self::Bytes => Cow::Owned(bytes.iter().copied().map(char::from).collect()),
+        }
+    }
+}
+
+/// An expression over bytes as one over the characters of the same numbers.
+fn over_bytes(value: &str) -> Result<String, String> {
+    let (mut expression, mut is_in_class, mut is_escaped) = (String::new(), false, false);
+    for c in value.chars() {
+        if c.is_ascii() {
+            is_in_class = match c {
+                '[' if !is_escaped => true,
+                ']' if !is_escaped => false,
+                _ => is_in_class,
+            };
+            expression.push(c);
+        } else if is_in_class {
+            return Err(format!("{c} has several bytes; accepted between [ and ]: ASCII and \\xHH"));
+        } else {
+            let mut utf8 = [0; 4];
+            let bytes = c.encode_utf8(&mut utf8).bytes().map(char::from);
+            expression.push_str("(?:");
+            expression.extend(bytes);
+            expression.push(')');
+        }
+        is_escaped = c == '\\' && !is_escaped;
+    }
+    Ok(expression)
 }
 
 #[cfg(test)]
@@ -82,5 +144,26 @@ mod tests {
         for wrong in ["(", "(?:.{1,1000}){1,1000}"] {
             assert!(Pattern::read(wrong).unwrap_err().starts_with("not a regular expression: "), "{wrong}");
         }
+    }
+
+    #[tokio::test]
+    async fn an_expression_over_bytes_sees_each_of_them() {
+        let place = Place::default();
+        let cases: [(&str, &[u8], bool); 9] = [
+            (r"^\x84", b"\x84\x00", true),
+            (r"^\x84", "\u{84}".as_bytes(), false),
+            (r"^[\x80-\x8f]{2}$", b"\x80\x8f", true),
+            (r"^.{4}\xff", b"\x00\x00\x00\x13\xff", true),
+            ("\u{e9}+!", "caf\u{e9}\u{e9}!".as_bytes(), true),
+            ("^\u{e9}$", b"\xe9", false),
+            (r"\[\xe9\]", b"[\xe9]", true),
+            ("ready", b"\xffready", true),
+            (r"\\\xc3", b"\\\xc3", true),
+        ];
+        for (expression, bytes, expected) in cases {
+            let pattern = Pattern::read_bytes(expression).unwrap();
+            assert_eq!(pattern.is_match(bytes, &place).await, Ok(expected), "{expression} in {bytes:?}");
+        }
+        assert!(Pattern::read_bytes("[a\u{e9}]").unwrap_err().contains("several bytes"));
     }
 }

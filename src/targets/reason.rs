@@ -45,7 +45,11 @@ fn certificate(error: &CertificateError) -> String {
             "the server's certificate is for another name (see _TLS_SERVER_NAME)".to_owned()
         }
         CertificateError::NotValidForNameContext { expected, presented } => {
-            let names = if presented.is_empty() { "no name at all".to_owned() } else { presented.join(", ") };
+            let names = if presented.is_empty() {
+                "no name at all".to_owned()
+            } else {
+                presented.iter().map(|name| bare(name)).collect::<Vec<_>>().join(", ")
+            };
             let expected = expected.to_str();
             format!("the server's certificate is for {names}, not for {expected:?} (see _TLS_SERVER_NAME)")
         }
@@ -55,6 +59,11 @@ fn certificate(error: &CertificateError) -> String {
         }
         other => format!("the server's certificate is not accepted: {other}"),
     }
+}
+
+/// A name without the word for its kind, as in `DnsName("web")`.
+fn bare(name: &str) -> &str {
+    name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(name)
 }
 
 /// What a server means with an alert.

@@ -13,6 +13,7 @@ mod configuration;
 mod demo;
 mod exec;
 mod file;
+mod goodbye;
 mod grpc;
 mod http_target;
 mod in_process;

@@ -36,6 +36,27 @@ fn a_dialogue_has_to_come_out_as_expected() {
     assert_eq!(reason, "timeout: no expected answer within 500ms");
 }
 
+/// What a server sees that has more to say than is looked at.
+#[test]
+fn a_long_answer_is_taken_to_its_end_and_never_reset() {
+    let (sender, seen) = std::sync::mpsc::channel();
+    let app = App::start(move |_, _, stream| {
+        let answer = [b"+READY\r\n".as_slice(), &[b'x'; 16 * 1024]].concat();
+        let _ = sender.send(stream.write_all(&answer).and_then(|()| stream.read(&mut [0; 16])));
+    });
+    assert_eq!(verdict(&app, r"PING\r\n\r\n", r"^\+READY"), "ok");
+    assert_eq!(seen.recv().unwrap().unwrap(), 0, "an end, and no reset");
+}
+
+#[test]
+fn bytes_are_expected_as_they_are() {
+    let app = App::start(|_, _, stream| {
+        let _ = stream.write_all(b"\x84\x00\x00\x02");
+        close(stream);
+    });
+    assert_eq!(verdict(&app, r"\x04\x00\x00\x00\x05\r\n\r\n", r"^\x84\x00"), "ok");
+}
+
 #[test]
 fn a_peer_that_hangs_up_is_named() {
     let app = App::start(|_, _, stream| {

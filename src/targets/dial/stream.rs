@@ -3,9 +3,11 @@
 use std::io;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf, copy, sink};
 use tokio::net::UnixStream;
+use tokio::time::timeout;
 
 use super::connection::Connection;
 use super::tls::TlsStream;
@@ -28,6 +30,26 @@ pub enum Stream {
     Unix(UnixStream),
     /// To whatever the caller has.
     Other(BoxStream),
+}
+
+/// How much is still read of a peer that is left, in bytes.
+const REST_LIMIT: u64 = 64 * 1024;
+
+/// How long a peer that is left is listened to.
+const REST_PATIENCE: Duration = Duration::from_millis(500);
+
+impl Stream {
+    /// Ends the connection as the peer would like it: says that nothing more will come, and takes what is still said,
+    /// to a bound. A connection that is closed with something unread is reset, which servers log as an error.
+    ///
+    /// It goes on beside the run, which has its result already.
+    pub fn leave(mut self) {
+        let ending = async move {
+            let _ = self.shutdown().await;
+            let _ = copy(&mut self.take(REST_LIMIT), &mut sink()).await;
+        };
+        tokio::spawn(async { drop(timeout(REST_PATIENCE, ending).await) });
+    }
 }
 
 /// Calls a method of whatever is inside.

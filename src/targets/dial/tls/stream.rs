@@ -40,6 +40,16 @@ impl TlsStream {
     }
 }
 
+impl Drop for TlsStream {
+    /// Says goodbye, whatever became of the run: to many servers a connection that ends without it is an error.
+    fn drop(&mut self) {
+        let (connection, session) = self.stream.get_mut();
+        session.send_close_notify();
+        let _ = session.write_tls(connection);
+        connection.discard();
+    }
+}
+
 fn is_hang_up(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::BrokenPipe | ErrorKind::ConnectionReset | ErrorKind::UnexpectedEof)
 }
