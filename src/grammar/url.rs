@@ -20,6 +20,11 @@ impl Scheme {
         }
     }
 
+    /// Returns the scheme of that name, in whatever letters (RFC 3986, section 3.1).
+    fn named(name: &str) -> Option<Self> {
+        [Self::Http, Self::Https].into_iter().find(|scheme| name.eq_ignore_ascii_case(scheme.as_str()))
+    }
+
     const fn default_port(self) -> u16 {
         match self {
             Self::Http => 80,
@@ -124,11 +129,10 @@ impl Url {
 
     /// Where a `Location` header leads from here (RFC 3986, section 5.2), or `None` where we cannot follow.
     pub fn join(&self, location: &str) -> Option<Self> {
-        for scheme in [Scheme::Http, Scheme::Https] {
-            let rest = location.strip_prefix(scheme.as_str()).and_then(|rest| rest.strip_prefix("://"));
-            if let Some(rest) = rest {
-                return Self::absolute(scheme, rest);
-            }
+        if let Some((scheme, rest)) = location.split_once("://")
+            && let Some(scheme) = Scheme::named(scheme)
+        {
+            return Self::absolute(scheme, rest);
         }
         if let Some(rest) = location.strip_prefix("//") {
             return Self::absolute(self.scheme, rest);
@@ -297,6 +301,8 @@ mod tests {
             ("//b/z", "http://b:80/z"),
             ("https://b/z#f", "https://b:443/z"),
             ("http://user:pw@b:1/", "http://b:1/"),
+            ("HTTP://b/z", "http://b:80/z"),
+            ("Https://b/z", "https://b:443/z"),
             ("../../../z", "http://a:8080/z"),
         ] {
             assert_eq!(base.join(location).unwrap().shown(), expected, "{location}");

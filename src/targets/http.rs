@@ -23,8 +23,8 @@ use exchange::{Answer, Limits, exchange};
 use headers::Lines;
 use status::StatusRanges;
 
-/// How many redirects are followed; the next one fails.
-const MAX_REDIRECTS: usize = 10;
+/// The redirect that fails, as Go's clients count: no more requests than this are made.
+const MAX_REQUESTS: usize = 10;
 
 /// Of a body the kubelet reads as much (`pkg/probe/http/http.go`, `maxRespBodyLength`).
 const LIMITS: Limits = Limits { read: 128 * 1024, pieces: 1024, body: 10 * 1024 };
@@ -64,10 +64,10 @@ impl Http {
 
     async fn follow(&self, stage: &Stage) -> Result<Outcome, String> {
         let (mut moved, mut method) = (None, Cow::Borrowed(&self.method));
-        for _ in 0..=MAX_REDIRECTS {
+        for _ in 0..MAX_REQUESTS {
             let url = moved.as_ref().unwrap_or(&self.url);
             let answer = self.ask(url, &method, stage).await?;
-            match redirect(url, &answer) {
+            match redirect(url, &answer).filter(|_| !self.status.names(answer.status)) {
                 Some(next) if next.has_host_of(&self.url) => {
                     method = redirected_method(method, answer.status);
                     moved = Some(next);
@@ -75,7 +75,7 @@ impl Http {
                 _ => return self.judge(&answer).await,
             }
         }
-        Err(format!("stopped after {MAX_REDIRECTS} redirects"))
+        Err(format!("stopped after {MAX_REQUESTS} redirects"))
     }
 
     async fn ask(&self, url: &Url, method: &Method, stage: &Stage) -> Result<Answer, String> {
@@ -123,7 +123,7 @@ impl Http {
         {
             return Err(format!("the body does not match {:?}", expected.as_str()));
         }
-        if (300..400).contains(&status) {
+        if (300..400).contains(&status) && !self.status.names(status) {
             let shown = String::from_utf8_lossy(&answer.body[..answer.body.len().min(WARNING_BODY)]);
             let warning = format!("Probe terminated redirects, Response body: {shown}");
             return Ok(Outcome::Warning(warning.into()));

@@ -117,14 +117,39 @@ fn redirects_to_other_hosts_or_nowhere_are_judged_as_they_are() {
 }
 
 #[test]
-fn the_eleventh_redirect_fails() {
+fn the_tenth_redirect_fails_as_in_go() {
     let hops = |most: usize| {
         App::answering(move |number, _| {
             if number <= most { location("307 Temporary Redirect", "/next") } else { response("200 OK", "") }
         })
     };
-    assert_eq!(verdict(&hops(10).url("/"), &[]), "ok");
-    assert_eq!(verdict(&hops(11).url("/"), &[]), "stopped after 10 redirects");
+    assert_eq!(verdict(&hops(9).url("/"), &[]), "ok");
+    assert_eq!(verdict(&hops(10).url("/"), &[]), "stopped after 10 redirects");
+}
+
+#[test]
+fn a_redirect_that_is_wanted_is_judged_and_not_followed() {
+    let moved = location("302 Found", "/elsewhere");
+    assert_eq!(judged(&*moved, &[("READINESS_WEB_STATUS", "302")]), "ok");
+    assert_eq!(judged(&*moved, &[("READINESS_WEB_STATUS", "200,302")]), "ok");
+    // In a range it is one of many, and followed: in a circle here.
+    assert_eq!(judged(&*moved, &[("READINESS_WEB_STATUS", "200-399")]), "stopped after 10 redirects");
+    let only_200 = [("READINESS_WEB_STATUS", "200")];
+    assert_eq!(judged(&*moved, &only_200), "stopped after 10 redirects");
+    let away = location("302 Found", "http://example.com/");
+    assert_eq!(judged(&*away, &only_200), "HTTP probe failed with statuscode: 302");
+}
+
+#[test]
+fn many_headers_and_loud_schemes_are_understood_as_in_go() {
+    let goal = App::answering(|_, _| {
+        let headers = "X-Header: value\r\n".repeat(150);
+        format!("HTTP/1.1 200 OK\r\n{headers}Content-Length: 0\r\nConnection: close\r\n\r\n")
+    });
+    let url = goal.url("/").replace("http://", "HTTP://");
+    let first = App::answering(move |_, _| location("302 Found", &url));
+    assert_eq!(verdict(&first.url("/"), &[]), "ok");
+    assert!(!goal.requests().is_empty());
 }
 
 #[test]

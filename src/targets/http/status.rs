@@ -15,8 +15,14 @@ impl StatusRanges {
         })
     }
 
+    /// Whether a status passes.
     pub(super) fn accepts(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))
+    }
+
+    /// Whether a status stands in the list by itself: then it is what is wanted, and no step on the way.
+    pub(super) fn names(&self, status: u16) -> bool {
+        self.0.contains(&(status..=status))
     }
 }
 
@@ -47,6 +53,7 @@ mod tests {
         let accepted = |code| ranges.accepts(code);
         assert!(accepted(200) && accepted(204) && accepted(300) && accepted(399));
         assert!(!accepted(201) && !accepted(400) && !accepted(299));
+        assert!(ranges.names(204) && !ranges.names(302) && !ranges.names(201));
         for wrong in ["", "200,", "99", "600", "300-200", "2xx", "200-", "+200"] {
             assert!(StatusRanges::parse(wrong).is_err(), "{wrong}");
         }

@@ -1,12 +1,14 @@
 //! The head of an answer: status, and what the headers say of the body.
 
-use httparse::{EMPTY_HEADER, Error, Header, ParserConfig, Response, Status};
+use std::mem::MaybeUninit;
+
+use httparse::{Error, Header, ParserConfig, Response, Status};
 
 use super::body::Framing;
 use super::reader::Reader;
 
-/// More headers than any probe's answer has.
-const HEADERS: usize = 100;
+/// How many headers are taken; Go counts their bytes only, and so does [`Limits`](super::Limits) beside this.
+const MAX_HEADERS: usize = 512;
 
 /// What is needed of a head.
 #[derive(Debug, PartialEq, Eq)]
@@ -58,13 +60,13 @@ fn ends_here(bytes: &[u8]) -> bool {
 /// A head with its length in bytes, or nothing where it is not whole.
 fn parse(bytes: &[u8], is_head: bool) -> Result<Option<(Head, usize)>, String> {
     let not_http = |error: Error| format!("the answer is not HTTP/1: {error}");
-    let mut headers = [EMPTY_HEADER; HEADERS];
-    let mut response = Response::new(&mut headers);
+    // Not written to before they are needed: most answers have ten.
+    let mut headers = [MaybeUninit::uninit(); MAX_HEADERS];
+    let mut response = Response::new(&mut []);
     let mut parser = ParserConfig::default();
     parser.allow_obsolete_multiline_headers_in_responses(true);
-    let Status::Complete(length) = parser.parse_response(&mut response, bytes).map_err(not_http)? else {
-        return Ok(None);
-    };
+    let parsed = parser.parse_response_with_uninit_headers(&mut response, bytes, &mut headers);
+    let Status::Complete(length) = parsed.map_err(not_http)? else { return Ok(None) };
     let status = response.code.unwrap_or_default();
     let framing = framing(status, is_head, response.headers)?;
     let location = values(response.headers, "location").next();
