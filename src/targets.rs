@@ -1,5 +1,6 @@
 //! What a check tries: one file for each kind of target.
 
+mod content;
 pub mod dial;
 mod dialogue;
 pub mod enter;
@@ -11,7 +12,9 @@ mod pattern;
 pub mod place;
 pub mod process;
 pub(crate) mod reason;
+mod room;
 mod small_file;
+mod source;
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;

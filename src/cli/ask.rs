@@ -53,7 +53,7 @@ pub(super) enum AskError {
 pub(super) fn get(question: &Question) -> Result<ExitCode, CliError> {
     let answer = run("GET", &path(question), question.wait)?;
     let text = if question.what == What::Status && answer.status == 200 {
-        shown_status(&answer.body, question)?
+        shown_status(&answer.body.bytes, question)?
     } else {
         as_it_is(&answer)
     };
@@ -114,7 +114,7 @@ fn narrow(document: &mut Value, container: &str) -> Result<(), AskError> {
 }
 
 fn as_it_is(answer: &Answer) -> String {
-    String::from_utf8_lossy(&answer.body).into_owned()
+    String::from_utf8_lossy(&answer.body.bytes).into_owned()
 }
 
 /// Prints `text`; the exit status is that of `answer`.

@@ -99,9 +99,15 @@ options! {
     ANY_OF Plain,
     METHOD Plain,
     HTTP_HEADERS Secret,
+    HTTP_HEADERS_FILE Plain,
+    BODY Secret,
+    BODY_FILE Plain,
     STATUS Plain,
     BODY_MATCHES Plain,
+    BODY_MATCHES_NOT Plain,
+    BODY_JSON Plain,
     SEND Secret,
+    SEND_FILE Plain,
     EXPECT Plain,
     TLS_CA_FILE Plain,
     TLS_CERT_FILE Plain,
@@ -109,6 +115,7 @@ options! {
     TLS_SERVER_NAME Plain,
     IN_PROCESS Plain,
     MAX_AGE_SECONDS Plain,
+    ABSENT Plain,
 }
 
 /// The options of one check as text: names and values, in order of the names.

@@ -1,5 +1,6 @@
 //! The values of options: how each is read, and what is accepted in place of a wrong one.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -35,6 +36,12 @@ pub fn threshold(value: &str) -> Result<u32, String> {
 /// `true` or `false`.
 pub fn boolean(value: &str) -> Result<bool, String> {
     value.parse().map_err(|_| "accepted: true or false".to_owned())
+}
+
+/// An absolute path.
+pub fn path(value: &str) -> Result<PathBuf, String> {
+    let path = Some(value).filter(|value| value.starts_with('/') && !value.contains('\0')).map(PathBuf::from);
+    path.ok_or_else(|| "accepted: an absolute path, such as /etc/tls/ca.crt".to_owned())
 }
 
 /// The name of a container: a DNS label, as Kubernetes has it (RFC 1123).

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::time::sleep;
 
@@ -9,6 +10,7 @@ use super::dial::{Dial, Tls};
 use super::pattern::Pattern;
 use super::place::Inside;
 use super::reason::io_reason;
+use super::source::Source;
 use super::{Attempt, LocalPort, Stage};
 use crate::blocking::Place;
 use crate::grammar::path::Path;
@@ -88,22 +90,23 @@ impl Attempt for Dialogue {
 /// What is sent, and what is waited for.
 #[derive(Debug)]
 struct Script {
-    send: Vec<u8>,
+    send: Option<Source<Vec<u8>>>,
     expect: Option<Pattern>,
 }
 
 impl Script {
     /// Takes `_SEND` and `_EXPECT`.
     fn parse(given: &mut Given) -> Self {
+        let send = given.take_bytes(options::SEND, |text| unescaped(text.as_bytes()));
         Self {
-            send: given.take_bytes(options::SEND, unescaped).unwrap_or_default(),
+            send: Source::take(send, options::SEND_FILE, unescaped, given),
             expect: given.take(options::EXPECT, Pattern::read_bytes),
         }
     }
 
     /// Whether a connection is all that is asked for.
     const fn is_silent(&self) -> bool {
-        self.send.is_empty() && self.expect.is_none()
+        self.send.is_none() && self.expect.is_none()
     }
 
     /// Sends and waits as configured; with nothing configured an open connection is enough.
@@ -112,11 +115,13 @@ impl Script {
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         place: &Place,
     ) -> Result<(), String> {
-        let sent = stream.write_all(&self.send).await;
-        sent.map_err(|error| format!("sending failed: {}", io_reason(&error)))?;
+        if let Some(send) = &self.send {
+            let sent = stream.write_all(&send.get(place).await?).await;
+            sent.map_err(|error| format!("sending failed: {}", io_reason(&error)))?;
+        }
         let Some(expect) = &self.expect else { return Ok(()) };
         let mut answer = Vec::new();
-        while !expect.is_match(&answer, place).await? {
+        while !expect.is_match(&Bytes::copy_from_slice(&answer), place).await? {
             let room = ANSWER_LIMIT - answer.len();
             let read = (&mut *stream).take(room as u64).read_buf(&mut answer).await;
             if read.map_err(|error| format!("reading failed: {}", io_reason(&error)))? == 0 {
@@ -139,10 +144,10 @@ fn mismatch(answer: &[u8]) -> String {
 }
 
 /// Bytes with the escapes `\r \n \t \\ \xHH`.
-fn unescaped(text: &str) -> Result<Vec<u8>, String> {
+fn unescaped(text: &[u8]) -> Result<Vec<u8>, String> {
     let accepted = || r"accepted: text with the escapes \r \n \t \\ \xHH".to_owned();
     let mut bytes = Vec::with_capacity(text.len());
-    let mut rest = text.bytes();
+    let mut rest = text.iter().copied();
     while let Some(byte) = rest.next() {
         bytes.push(match (byte, byte == b'\\') {
             (plain, false) => plain,
@@ -168,15 +173,18 @@ mod tests {
     use super::*;
 
     fn script(send: &str, expect: &str) -> Script {
-        Script { send: unescaped(send).unwrap(), expect: Some(Pattern::read_bytes(expect).unwrap()) }
+        Script {
+            send: Some(Source::Value(unescaped(send.as_bytes()).unwrap())),
+            expect: Some(Pattern::read_bytes(expect).unwrap()),
+        }
     }
 
     #[test]
     fn escapes() {
         let expected = [b"PING\r\n\t\\\x00\xff ", "ü".as_bytes()].concat();
-        assert_eq!(unescaped(r"PING\r\n\t\\\x00\xFf ü").unwrap(), expected);
+        assert_eq!(unescaped(r"PING\r\n\t\\\x00\xFf ü".as_bytes()).unwrap(), expected);
         for wrong in [r"\", r"\q", r"\x", r"\x1", r"\xg0"] {
-            assert!(unescaped(wrong).is_err(), "{wrong}");
+            assert!(unescaped(wrong.as_bytes()).is_err(), "{wrong}");
         }
     }
 

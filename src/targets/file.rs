@@ -1,45 +1,92 @@
-//! `file:`: a file exists, and was modified recently enough where that is asked: the heartbeat of a worker that
-//! has no port.
+//! `file:`: a file exists, was modified recently enough (the heartbeat of a worker that has no port) and holds what it
+//! should; or, with `_ABSENT`, does not exist.
 
 use std::fs::{self, Metadata};
-use std::path::PathBuf;
+use std::io::{self, ErrorKind};
+use std::os::fd::AsRawFd;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use bytes::Bytes;
+
+use super::content::{CONTENT_LIMIT, Content};
 use super::place::Inside;
 use super::reason::io_reason;
-use super::{Attempt, Stage};
+use super::room::{Room, SMALL};
+use super::{Attempt, Stage, small_file};
 use crate::blocking::Place;
 use crate::grammar::{self, Given, options, values};
 use crate::outcome::Outcome;
 
-/// A file and how old it may be.
+/// A file and what it has to be like.
 #[derive(Debug)]
 pub struct File {
     path: Arc<PathBuf>,
     /// Where it is looked for, if that is not here.
     inside: Option<Arc<Inside>>,
-    max_age: Option<Duration>,
     place: Place,
+    is_to_be_absent: bool,
+    max_age: Option<Duration>,
+    content: Option<Box<Content>>,
+}
+
+/// A file as it is.
+struct Found {
+    about: Metadata,
+    /// As much of its beginning as was asked for.
+    content: Vec<u8>,
 }
 
 impl File {
-    /// Takes `_MAX_AGE_SECONDS` and `_IN_PROCESS`.
+    /// Takes `_MAX_AGE_SECONDS`, `_IN_PROCESS`, `_ABSENT` and the options of content.
     pub fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
         let max_age = given.take(options::MAX_AGE_SECONDS, values::seconds(0.01));
         let inside = Inside::parse(given).map(Arc::new);
-        Self { path: Arc::new(PathBuf::from(&path.0)), inside, max_age, place: Place::default() }
+        let content = Content::take(given);
+        let is_to_be_absent = given.take(options::ABSENT, values::boolean).unwrap_or(false);
+        if is_to_be_absent && (max_age.is_some() || content.is_some()) {
+            given.reject(options::ABSENT, "true", "a file that is absent has neither an age nor content");
+        }
+        let path = Arc::new(PathBuf::from(&path.0));
+        Self { path, inside, place: Place::default(), is_to_be_absent, max_age, content }
     }
 
-    /// Looks for the file beside the worker's thread, since no file system promises to answer.
-    async fn look(&self) -> Result<Metadata, String> {
+    async fn hold_to_it(&self) -> Result<(), String> {
+        let name = self.path.display();
+        let wrong = |reason: String| format!("{name}: {reason}");
+        let limit = if self.content.is_some() { SMALL + 1 } else { 0 };
+        let mut found = match self.look(limit).await? {
+            Err(error) if error.kind() == ErrorKind::NotFound && self.is_to_be_absent => return Ok(()),
+            found => found.map_err(|error| wrong(io_reason(&error)))?,
+        };
+        if self.is_to_be_absent {
+            return Err(wrong("it exists, and should not".to_owned()));
+        }
+        self.judge(&found.about, SystemTime::now()).map_err(wrong)?;
+        let Some(content) = &self.content else { return Ok(()) };
+        let mut room = None;
+        if found.content.len() > SMALL {
+            room = Some(Room::get().await?);
+            found = self.look(CONTENT_LIMIT).await?.map_err(|error| wrong(io_reason(&error)))?;
+        }
+        let judged = content.judge("its content", &Bytes::from(found.content), &self.place).await;
+        drop(room);
+        judged.map_err(wrong)
+    }
+
+    /// Looks for the file beside the worker's thread, since no file system promises to answer, and reads as many bytes.
+    /// The inner error is the file's.
+    async fn look(&self, limit: usize) -> Result<io::Result<Found>, String> {
         let (path, inside) = (self.path.clone(), self.inside.clone());
-        let look = move || {
-            let found = match inside {
-                Some(inside) => inside.open(&path)?.metadata(),
-                None => fs::metadata(&*path),
-            };
-            found.map_err(|error| format!("{}: {}", path.display(), io_reason(&error)))
+        let look = move || match inside {
+            None => Ok(Found::at(&path, limit)),
+            Some(inside) => {
+                let found = inside.open(&path)?;
+                // The only name by which what is open already can be read.
+                let name = |file: &fs::File| PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
+                Ok(found.and_then(|file| Found::at(&name(&file), limit)))
+            }
         };
         self.place.run(self.silence(), look).await?
     }
@@ -67,16 +114,20 @@ impl File {
     }
 }
 
+impl Found {
+    fn at(path: &Path, limit: usize) -> io::Result<Self> {
+        let about = fs::metadata(path)?;
+        if limit == 0 || about.is_dir() {
+            return Ok(Self { about, content: Vec::new() });
+        }
+        let content = small_file::open(path).and_then(|file| small_file::read_beginning(file, limit))?;
+        Ok(Self { about, content })
+    }
+}
+
 impl Attempt for File {
     async fn attempt(&self, _: &Stage) -> Outcome {
-        let file = match self.look().await {
-            Ok(file) => file,
-            Err(reason) => return Outcome::failure(reason),
-        };
-        match self.judge(&file, SystemTime::now()) {
-            Ok(()) => Outcome::Success,
-            Err(reason) => Outcome::failure(format!("{}: {reason}", self.path.display())),
-        }
+        self.hold_to_it().await.map_or_else(Outcome::failure, |()| Outcome::Success)
     }
 
     fn inside(&self) -> Option<&Inside> {

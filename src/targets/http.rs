@@ -3,13 +3,14 @@
 
 pub mod exchange;
 mod headers;
+mod request;
 mod status;
 
 use std::borrow::Cow;
 use std::time::Duration;
 
+use super::content::{CONTENT_LIMIT, Content};
 use super::dial::{Dial, Tls};
-use super::pattern::Pattern;
 use super::place::Inside;
 use super::{Attempt, LocalPort, Stage};
 use crate::blocking::Place;
@@ -17,10 +18,11 @@ use crate::grammar::remote::Remote;
 use crate::grammar::url::{Scheme, Url};
 use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
+use bytes::Bytes;
 use hyper::Method;
 
-use exchange::{Answer, Limits, exchange};
-use headers::Lines;
+use exchange::{Answer, Body, Limits, exchange};
+use request::{Prepared, Request};
 use status::StatusRanges;
 
 /// The redirect that fails, as Go's clients count: no more requests than this are made.
@@ -28,6 +30,9 @@ const MAX_REQUESTS: usize = 10;
 
 /// Of a body the kubelet reads as much (`pkg/probe/http/http.go`, `maxRespBodyLength`).
 const LIMITS: Limits = Limits { read: 128 * 1024, pieces: 1024, body: 10 * 1024 };
+
+/// The same where the body is judged: it may come in small chunks, with a length before each.
+const LIMITS_OF_CONTENT: Limits = Limits { read: 3 * CONTENT_LIMIT, pieces: 16 * 1024, body: CONTENT_LIMIT };
 
 /// How much of a body a warning shows, in bytes.
 const WARNING_BODY: usize = 512;
@@ -37,10 +42,9 @@ const WARNING_BODY: usize = 512;
 pub struct Http {
     url: Url,
     dial: Dial,
-    method: Method,
-    headers: Lines,
+    request: Request,
     status: StatusRanges,
-    body: Option<Box<Pattern>>,
+    content: Option<Box<Content>>,
 }
 
 impl Http {
@@ -50,43 +54,46 @@ impl Http {
     /// What is wrong with the user or the password.
     pub fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
         let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, None));
-        let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
-        let mut headers = given.take(options::HTTP_HEADERS, headers::parse).unwrap_or_default();
+        let request = Request::new(remote, given)?;
         let status = given.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
-        let body = given.take(options::BODY_MATCHES, Pattern::read).map(Box::new);
-        let dial = Dial::new(remote, tls, given);
-        if let Some(user) = &remote.user {
-            headers::add_basic_auth(&mut headers, &user.0)?;
-        }
-        headers::add_defaults(&mut headers, &method);
-        Ok(Self { url: remote.url(), dial, method, headers: Lines::new(&headers), status, body })
+        let content = Content::take(given);
+        Ok(Self { url: remote.url(), dial: Dial::new(remote, tls, given), request, status, content })
     }
 
     async fn follow(&self, stage: &Stage) -> Result<Outcome, String> {
-        let (mut moved, mut method) = (None, Cow::Borrowed(&self.method));
+        let prepared = self.request.prepare(self.dial.place()).await?;
+        let (mut moved, mut method) = (None, Cow::Borrowed(self.request.method()));
         for _ in 0..MAX_REQUESTS {
             let url = moved.as_ref().unwrap_or(&self.url);
-            let answer = self.ask(url, &method, stage).await?;
+            let answer = self.ask(&prepared, url, &method, stage).await?;
             match redirect(url, &answer).filter(|_| !self.status.names(answer.status)) {
                 Some(next) if next.has_host_of(&self.url) => {
                     method = redirected_method(method, answer.status);
                     moved = Some(next);
                 }
-                _ => return self.judge(&answer).await,
+                _ => return self.judge(answer).await,
             }
         }
         Err(format!("stopped after {MAX_REQUESTS} redirects"))
     }
 
-    async fn ask(&self, url: &Url, method: &Method, stage: &Stage) -> Result<Answer, String> {
-        let stream = if self.is_own(url) {
-            self.dial.open().await?
+    async fn ask(
+        &self,
+        prepared: &Prepared,
+        url: &Url,
+        method: &Method,
+        stage: &Stage,
+    ) -> Result<Answer, String> {
+        let (stream, host) = if self.is_own(url) {
+            (self.dial.open().await?, self.dial.host())
         } else {
-            self.dial.open_to(&url.authority, url.scheme == Scheme::Https).await?
+            let is_tls = url.scheme == Scheme::Https;
+            (self.dial.open_to(&url.authority, is_tls).await?, url.authority.shown())
         };
         stage.connected();
-        let request = self.request(url, method);
-        exchange(stream, request.as_bytes(), *method == Method::HEAD, LIMITS).await
+        let request = prepared.written(method, &url.path_and_query, &host, method == self.request.method());
+        let limits = if self.content.is_some() { LIMITS_OF_CONTENT } else { LIMITS };
+        exchange(stream, &request, *method == Method::HEAD, limits).await
     }
 
     /// Whether `url` is where the target itself leads, and not only a redirect.
@@ -94,37 +101,19 @@ impl Http {
         url.scheme == self.url.scheme && url.authority == self.url.authority
     }
 
-    /// `Host` first, as in Go, then what is configured, in order. A configured `Host` wins.
-    fn request(&self, url: &Url, method: &Method) -> String {
-        let host = match &self.headers.host {
-            Some(configured) => Cow::Borrowed(&**configured),
-            None if self.is_own(url) => Cow::Owned(self.dial.host()),
-            None => Cow::Owned(url.authority.shown()),
-        };
-        let parts = [
-            method.as_str(),
-            " ",
-            &url.path_and_query,
-            " HTTP/1.1\r\nHost: ",
-            &host,
-            "\r\n",
-            &self.headers.text,
-        ];
-        parts.concat()
-    }
-
-    async fn judge(&self, answer: &Answer) -> Result<Outcome, String> {
+    async fn judge(&self, answer: Answer) -> Result<Outcome, String> {
         let status = answer.status;
         if !self.status.accepts(status) {
             return Err(format!("HTTP probe failed with statuscode: {status}"));
         }
-        if let Some(expected) = &self.body
-            && !expected.is_match(&answer.body, self.dial.place()).await?
-        {
-            return Err(format!("the body does not match {:?}", expected.as_str()));
+        let is_redirect = (300..400).contains(&status) && !self.status.names(status);
+        let Body { bytes, room: _room } = answer.body;
+        let body = Bytes::from(bytes);
+        if let Some(content) = &self.content {
+            content.judge("the body", &body, self.dial.place()).await?;
         }
-        if (300..400).contains(&status) && !self.status.names(status) {
-            let shown = String::from_utf8_lossy(&answer.body[..answer.body.len().min(WARNING_BODY)]);
+        if is_redirect {
+            let shown = String::from_utf8_lossy(&body[..body.len().min(WARNING_BODY)]);
             let warning = format!("Probe terminated redirects, Response body: {shown}");
             return Ok(Outcome::Warning(warning.into()));
         }
@@ -160,12 +149,6 @@ impl Attempt for Http {
     fn place(&self) -> Option<&Place> {
         Some(self.dial.place())
     }
-}
-
-fn method(value: &str) -> Result<Method, String> {
-    let method = Method::from_bytes(value.as_bytes()).ok();
-    let upper = method.filter(|_| !value.bytes().any(|b| b.is_ascii_lowercase()) && value != "CONNECT");
-    upper.ok_or_else(|| "accepted: a request method in capitals, such as GET, HEAD or POST".to_owned())
 }
 
 /// Where a redirect leads, if it is one that Go's client would follow.

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use regex_lite::{Regex, RegexBuilder};
 
 use crate::blocking::Place;
@@ -71,12 +72,12 @@ impl Pattern {
     ///
     /// # Errors
     /// Why that cannot be found out.
-    pub async fn is_match(&self, text: &[u8], place: &Place) -> Result<bool, String> {
+    pub async fn is_match(&self, text: &Bytes, place: &Place) -> Result<bool, String> {
         let alphabet = self.alphabet;
         if self.size.saturating_mul(text.len()) <= SHORT {
             return Ok(self.regex.is_match(&alphabet.spelled(text)));
         }
-        let (regex, text) = (Arc::clone(&self.regex), text.to_vec());
+        let (regex, text) = (Arc::clone(&self.regex), text.clone());
         let silence = format!("matching {:?} did not end", self.as_str());
         place.run(silence, move || regex.is_match(&alphabet.spelled(&text))).await
     }
@@ -126,9 +127,9 @@ mod tests {
     async fn a_short_match_is_made_at_once_and_a_long_one_beside() {
         let (pattern, place) = (Pattern::read("^(a|b)+$").unwrap(), Place::default());
         let turn = place.turn().await;
-        assert_eq!(pattern.is_match(b"abba", &place).await, Ok(true));
-        assert_eq!(pattern.is_match(b"abc", &place).await, Ok(false));
-        let long = vec![b'a'; SHORT / pattern.size + 1];
+        assert_eq!(pattern.is_match(&"abba".into(), &place).await, Ok(true));
+        assert_eq!(pattern.is_match(&"abc".into(), &place).await, Ok(false));
+        let long = Bytes::from(vec![b'a'; SHORT / pattern.size + 1]);
         let mut run = Box::pin(pattern.is_match(&long, &place));
         let is_waiting =
             std::future::poll_fn(|context| std::task::Poll::Ready(run.as_mut().poll(context).is_pending()));
@@ -149,7 +150,7 @@ mod tests {
     #[tokio::test]
     async fn an_expression_over_bytes_sees_each_of_them() {
         let place = Place::default();
-        let cases: [(&str, &[u8], bool); 9] = [
+        let cases: [(&str, &'static [u8], bool); 9] = [
             (r"^\x84", b"\x84\x00", true),
             (r"^\x84", "\u{84}".as_bytes(), false),
             (r"^[\x80-\x8f]{2}$", b"\x80\x8f", true),
@@ -162,7 +163,11 @@ mod tests {
         ];
         for (expression, bytes, expected) in cases {
             let pattern = Pattern::read_bytes(expression).unwrap();
-            assert_eq!(pattern.is_match(bytes, &place).await, Ok(expected), "{expression} in {bytes:?}");
+            assert_eq!(
+                pattern.is_match(&Bytes::from_static(bytes), &place).await,
+                Ok(expected),
+                "{expression} in {bytes:?}"
+            );
         }
         assert!(Pattern::read_bytes("[a\u{e9}]").unwrap_err().contains("several bytes"));
     }

@@ -56,16 +56,16 @@ impl Inside {
     }
 
     /// Opens `path` in the container, to look at alone. Links lead where they lead for the process, also
-    /// absolute ones: `/proc/PID/root` before a path would follow those into our own file system.
+    /// absolute ones: `/proc/PID/root` before a path would follow those into our own file system. The inner error is the
+    /// path's.
     ///
     /// # Errors
-    /// There is no such process, no permission, or no such path.
-    pub fn open(&self, path: &Path) -> Result<File, String> {
+    /// There is no such process, or no permission to look into its container.
+    pub fn open(&self, path: &Path) -> Result<io::Result<File>, String> {
         let process = self.process()?;
         let root = self.part(process, "root", OFlag::O_DIRECTORY)?;
         let how = OpenHow::new().flags(LOOK).resolve(ResolveFlag::RESOLVE_IN_ROOT);
-        let found = openat2(root, path, how).map(File::from);
-        found.map_err(|error| format!("{}: {}", path.display(), io_reason(&error.into())))
+        Ok(openat2(root, path, how).map(File::from).map_err(io::Error::from))
     }
 
     /// Opens a part of `/proc/PID`.

@@ -1,7 +1,7 @@
-//! Reads a small file that somebody else writes: whatever stands in its place, reading it ends.
+//! Reads files that somebody else writes: whatever stands in the place of one, reading it ends.
 
-use std::fs::OpenOptions;
-use std::io::Read;
+use std::fs::{File, OpenOptions};
+use std::io::{self, ErrorKind, Read};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
@@ -9,25 +9,39 @@ use nix::libc::O_NONBLOCK;
 
 use super::reason::io_reason;
 
-/// The content of the file at `path`, of at most `limit` bytes. The file system may still not answer.
+/// Returns the content of the file at `path`, of at most `limit` bytes. The file system may still not answer.
 ///
 /// # Errors
 /// It cannot be read, is no file, or is longer.
 pub fn read(path: &Path, limit: usize) -> Result<Vec<u8>, String> {
     let wrong = |what: String| format!("cannot read {}: {what}", path.display());
+    let content = open(path).and_then(|file| read_beginning(file, limit + 1));
+    match content.map_err(|error| wrong(io_reason(&error)))? {
+        content if content.len() > limit => Err(wrong(format!("it is longer than {limit} bytes"))),
+        content => Ok(content),
+    }
+}
+
+/// Opens a file to read it.
+///
+/// # Errors
+/// It cannot be opened, or is no file.
+pub fn open(path: &Path) -> io::Result<File> {
     // Opening a named pipe would wait for its writer, and reading a device might never end.
-    let opened = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path);
-    let file = opened.map_err(|error| wrong(io_reason(&error)))?;
-    let about = file.metadata().map_err(|error| wrong(io_reason(&error)))?;
-    if !about.is_file() {
-        return Err(wrong("not a file".to_owned()));
+    let file = OpenOptions::new().read(true).custom_flags(O_NONBLOCK).open(path)?;
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::new(ErrorKind::InvalidInput, "not a file"));
     }
+    Ok(file)
+}
+
+/// Returns the first `limit` bytes of a file.
+///
+/// # Errors
+/// Those of read(2).
+pub fn read_beginning(file: File, limit: usize) -> io::Result<Vec<u8>> {
     let mut content = Vec::new();
-    let read = file.take(limit as u64 + 1).read_to_end(&mut content);
-    match read.map_err(|error| wrong(io_reason(&error)))? {
-        length if length > limit => Err(wrong(format!("it is longer than {limit} bytes"))),
-        _ => Ok(content),
-    }
+    file.take(limit as u64).read_to_end(&mut content).map(|_| content)
 }
 
 #[cfg(test)]

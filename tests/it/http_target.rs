@@ -80,10 +80,6 @@ fn the_body_has_to_match_where_that_is_asked() {
     assert_eq!(judged(response("200 OK", "{\"status\": \"UP\"}"), &wants), "ok");
     let wrong = judged(response("200 OK", "{\"status\": \"DOWN\"}"), &wants);
     assert_eq!(wrong, "the body does not match \"\\\"status\\\": *\\\"UP\\\"\"");
-    // Of the body 10 KiB are read; what comes later is neither seen nor a failure.
-    let long = "x".repeat(20_000) + "\"status\": \"UP\"";
-    assert!(judged(response("200 OK", &long), &wants).starts_with("the body does not match"));
-    assert_eq!(judged(response("200 OK", &long), &[]), "ok");
 }
 
 fn location(status: &str, location: &str) -> String {

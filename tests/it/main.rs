@@ -10,6 +10,7 @@ mod certificates;
 mod classics;
 mod command_line;
 mod configuration;
+mod content;
 mod demo;
 mod exec;
 mod file;

@@ -69,7 +69,7 @@ impl Narrator {
 
     async fn ask(&self) -> Option<Document> {
         let answer = ask(&[self.sidecar], "GET", "/status", AGENT).await.ok()?;
-        serde_json::from_slice(&answer.body).ok()
+        serde_json::from_slice(&answer.body.bytes).ok()
     }
 
     /// Closes the timeline; where something went wrong, that is said elsewhere.

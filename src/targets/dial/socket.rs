@@ -45,11 +45,10 @@ impl Socket {
 fn open(path: &str, inside: Option<&Inside>) -> Result<StdStream, String> {
     let connected = match inside {
         None => connect(path.as_ref()),
-        Some(inside) => {
-            let socket = inside.open(path.as_ref())?;
-            // The only name by which what is open already can be connected to.
-            connect(format!("/proc/self/fd/{}", socket.as_raw_fd()).as_ref())
-        }
+        // The only name by which what is open already can be connected to.
+        Some(inside) => inside
+            .open(path.as_ref())?
+            .and_then(|socket| connect(format!("/proc/self/fd/{}", socket.as_raw_fd()).as_ref())),
     };
     connected.map_err(|error| match error.kind() {
         io::ErrorKind::WouldBlock => format!("{path}: its backlog is full"),

@@ -13,6 +13,8 @@ use body::read_body;
 use head::read_head;
 use reader::Reader;
 
+pub use body::Body;
+
 /// How much is read, so that a peer that floods costs other checks no time.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
@@ -25,14 +27,14 @@ pub struct Limits {
 }
 
 /// An answer, its body cut at [`Limits::body`].
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub struct Answer {
     /// The status code, from 0 to 999.
     pub status: u16,
     /// The header `Location`.
     pub location: Option<String>,
     /// The body, decoded.
-    pub body: Vec<u8>,
+    pub body: Body,
 }
 
 /// Sends `request`, whose method is `HEAD` where `is_head`, and reads the answer.

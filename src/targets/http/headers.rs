@@ -1,8 +1,5 @@
 //! The headers of our requests.
 
-use std::fmt;
-
-use hyper::Method;
 use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
 use hyper::http::{HeaderName, HeaderValue};
 
@@ -27,12 +24,20 @@ pub(super) fn parse(value: &str) -> Result<Headers, String> {
     Ok(headers)
 }
 
-/// The headers of every request of a check as they are sent, with the empty line that ends a request.
+/// The same of what stands in a file.
+pub(super) fn parse_bytes(value: &[u8]) -> Result<Headers, String> {
+    parse(str::from_utf8(value).map_err(|_| "it is not UTF-8")?)
+}
+
+/// The headers of a request as they are sent, but for the length of its body.
+#[derive(Clone)]
 pub(super) struct Lines {
     /// The configured `Host`, which is not among the rest.
     pub(super) host: Option<Box<str>>,
     /// `Name: value` for each, in order.
     pub(super) text: Box<str>,
+    /// Whether `Content-Length` is among them.
+    pub(super) has_length: bool,
 }
 
 impl Lines {
@@ -46,15 +51,7 @@ impl Lines {
                 text.extend([&canonical(name.as_str()), ": ", &value, "\r\n"]);
             }
         }
-        text.push_str("\r\n");
-        Self { host, text: text.into() }
-    }
-}
-
-impl fmt::Debug for Lines {
-    /// A value may be a secret.
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        formatter.write_str("***")
+        Self { host, text: text.into(), has_length: contains(headers, &CONTENT_LENGTH) }
     }
 }
 
@@ -69,8 +66,12 @@ fn canonical(name: &str) -> String {
     name.chars().map(spell).collect()
 }
 
-/// Adds what the kubelet adds; a header that is configured empty is not sent (`pkg/probe/http/request.go`).
-pub(super) fn add_defaults(headers: &mut Headers, method: &Method) {
+/// Adds what the kubelet adds (`pkg/probe/http/request.go`; a header that is configured empty is not sent), and `user`
+/// unless an `Authorization` is configured. The length of a body is counted and not configured.
+pub(super) fn complete(headers: &mut Headers, user: Headers, has_body: bool) {
+    if !contains(headers, &AUTHORIZATION) {
+        headers.extend(user);
+    }
     for (name, value) in [(USER_AGENT, AGENT), (ACCEPT, "*/*")] {
         if contains(headers, &name) {
             headers.retain(|(other, value)| *other != name || !value.is_empty());
@@ -78,26 +79,17 @@ pub(super) fn add_defaults(headers: &mut Headers, method: &Method) {
             headers.push((name, HeaderValue::from_static(value)));
         }
     }
-    headers.retain(|(name, _)| *name != CONNECTION);
+    headers.retain(|(name, _)| *name != CONNECTION && !(has_body && *name == CONTENT_LENGTH));
     headers.push((CONNECTION, HeaderValue::from_static("close")));
-    // A request that could have a body has to say that it has none (RFC 9110, section 8.6).
-    let may_have_body = [Method::POST, Method::PUT, Method::PATCH].contains(method);
-    if may_have_body && !contains(headers, &CONTENT_LENGTH) {
-        headers.push((CONTENT_LENGTH, HeaderValue::from_static("0")));
-    }
 }
 
-/// Adds `Authorization: Basic` for `USER:PASS` from a URL, unless one is configured.
-pub(super) fn add_basic_auth(headers: &mut Headers, credentials: &str) -> Result<(), String> {
-    if contains(headers, &AUTHORIZATION) {
-        return Ok(());
-    }
-    let decoded = percent_decoded(credentials).ok_or("the user or password has a broken %-escape")?;
+/// `Authorization: Basic` for `USER:PASS` from a URL.
+pub(super) fn basic_auth(user: &str) -> Result<Headers, String> {
+    let decoded = percent_decoded(user).ok_or("the user or password has a broken %-escape")?;
     let value = HeaderValue::try_from(format!("Basic {}", base64(&decoded)));
     let mut value = value.map_err(|error| error.to_string())?;
     value.set_sensitive(true);
-    headers.push((AUTHORIZATION, value));
-    Ok(())
+    Ok(vec![(AUTHORIZATION, value)])
 }
 
 /// Whether a header is configured.
@@ -126,12 +118,15 @@ mod tests {
 
     #[test]
     fn basic_credentials_as_in_rfc_7617() {
-        let mut headers = Headers::new();
-        add_basic_auth(&mut headers, "Aladdin:open%20sesame").unwrap();
+        let headers = basic_auth("Aladdin:open%20sesame").unwrap();
         assert_eq!(headers[0].1, "Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
         for broken in ["%", "%2", "%zz", "%+1"] {
-            assert!(add_basic_auth(&mut Headers::new(), broken).is_err(), "{broken}");
+            assert!(basic_auth(broken).is_err(), "{broken}");
         }
+        let mut configured = parse("Authorization: Bearer x").unwrap();
+        complete(&mut configured, headers, false);
+        assert_eq!(configured[0].1, "Bearer x");
+        assert_eq!(configured.iter().filter(|(name, _)| *name == AUTHORIZATION).count(), 1);
     }
 
     #[test]
@@ -147,22 +142,18 @@ mod tests {
         let mut headers =
             parse("x-a: 1\n\nX-A: 2\r\nUser-Agent:\nAccept: text/plain\nhost: a\nConnection: keep-alive")
                 .unwrap();
-        add_defaults(&mut headers, &Method::GET);
+        complete(&mut headers, Headers::new(), false);
         let lines = Lines::new(&headers);
-        assert_eq!(&*lines.text, "X-A: 1\r\nX-A: 2\r\nAccept: text/plain\r\nConnection: close\r\n\r\n");
+        assert_eq!(&*lines.text, "X-A: 1\r\nX-A: 2\r\nAccept: text/plain\r\nConnection: close\r\n");
         assert_eq!(lines.host.as_deref(), Some("a"));
     }
 
     #[test]
-    fn a_method_that_may_have_a_body_says_that_there_is_none() {
-        for (method, configured, expected) in [
-            (Method::POST, "", "Connection: close\r\nContent-Length: 0\r\n\r\n"),
-            (Method::DELETE, "", "Connection: close\r\n\r\n"),
-            (Method::PUT, "\nContent-Length: 00", "Content-Length: 00\r\nConnection: close\r\n\r\n"),
-        ] {
-            let mut headers = parse(&format!("User-Agent:\nAccept:{configured}")).unwrap();
-            add_defaults(&mut headers, &method);
-            assert_eq!(&*Lines::new(&headers).text, expected, "{method}");
+    fn the_length_of_a_body_is_counted_and_not_configured() {
+        for (has_body, expected) in [(false, true), (true, false)] {
+            let mut headers = parse("Content-Length: 00").unwrap();
+            complete(&mut headers, Headers::new(), has_body);
+            assert_eq!(Lines::new(&headers).has_length, expected);
         }
     }
 

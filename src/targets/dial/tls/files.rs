@@ -12,8 +12,8 @@ use rustls::pki_types::pem::PemObject;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
-use crate::grammar::Given;
 use crate::grammar::options::{self, OptionName};
+use crate::grammar::{Given, values};
 use crate::targets::reason::io_reason;
 use crate::targets::small_file;
 
@@ -38,9 +38,9 @@ impl Files {
     /// Takes the three options.
     pub(super) fn parse(given: &mut Given) -> Self {
         let files = Self {
-            authorities: given.take(options::TLS_CA_FILE, path),
-            certificate: given.take(options::TLS_CERT_FILE, path),
-            key: given.take(options::TLS_KEY_FILE, path),
+            authorities: given.take(options::TLS_CA_FILE, values::path),
+            certificate: given.take(options::TLS_CERT_FILE, values::path),
+            key: given.take(options::TLS_KEY_FILE, values::path),
         };
         let half = |given: &mut Given, name: OptionName, set: &Option<PathBuf>, missing: OptionName| {
             if let Some(path) = set {
@@ -116,9 +116,4 @@ fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
         .ok()
         .filter(|found| !found.is_empty())
         .ok_or_else(|| format!("{} holds no certificate in PEM", path.display()))
-}
-
-fn path(value: &str) -> Result<PathBuf, String> {
-    let path = Some(value).filter(|value| value.starts_with('/') && !value.contains('\0')).map(PathBuf::from);
-    path.ok_or_else(|| "accepted: an absolute path, such as /etc/tls/ca.crt".to_owned())
 }

@@ -3,6 +3,7 @@
 use httparse::{Status, parse_chunk_size};
 
 use super::reader::Reader;
+use crate::targets::room::{Room, SMALL};
 
 /// Where a body ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -15,37 +16,68 @@ pub(super) enum Framing {
     UntilClose,
 }
 
-/// The first `limit` bytes of the body; one that breaks off before is an error.
-pub(super) async fn read_body(
-    reader: &mut Reader,
-    framing: Framing,
-    limit: usize,
-) -> Result<Vec<u8>, String> {
-    match framing {
-        Framing::Length(length) => Ok(reader.at_least(at_most(length, limit)).await?.to_vec()),
-        Framing::Chunked => read_chunks(reader, limit).await,
-        Framing::UntilClose => {
-            while reader.rest().len() < limit && reader.more().await? {}
-            let rest = reader.rest();
-            Ok(rest[..rest.len().min(limit)].to_vec())
+/// What was read of a body.
+#[derive(Debug, Default)]
+pub struct Body {
+    /// Its beginning, decoded.
+    pub bytes: Vec<u8>,
+    /// Held while the bytes are, where there are many.
+    pub room: Option<Room>,
+}
+
+impl Body {
+    /// Takes `count` bytes as they come.
+    async fn take(&mut self, reader: &mut Reader, count: usize) -> Result<(), String> {
+        let mut missing = count;
+        while missing > 0 {
+            if self.take_rest(reader, &mut missing).await? == 0 && !reader.more().await? {
+                return Err("the connection was closed before the end of the body".to_owned());
+            }
         }
+        Ok(())
+    }
+
+    /// Takes what has come, but no more than is `missing`.
+    async fn take_rest(&mut self, reader: &mut Reader, missing: &mut usize) -> Result<usize, String> {
+        let count = reader.rest().len().min(*missing);
+        if self.room.is_none() && self.bytes.len() + count > SMALL {
+            self.room = Some(Room::get().await?);
+        }
+        self.bytes.extend_from_slice(&reader.rest()[..count]);
+        reader.use_up(count);
+        *missing -= count;
+        Ok(count)
     }
 }
 
-async fn read_chunks(reader: &mut Reader, limit: usize) -> Result<Vec<u8>, String> {
-    let mut body = Vec::new();
+/// The first `limit` bytes of the body; one that breaks off before is an error.
+pub(super) async fn read_body(reader: &mut Reader, framing: Framing, limit: usize) -> Result<Body, String> {
+    let mut body = Body::default();
+    match framing {
+        Framing::Length(length) => body.take(reader, at_most(length, limit)).await?,
+        Framing::Chunked => read_chunks(reader, &mut body, limit).await?,
+        Framing::UntilClose => {
+            let mut missing = limit;
+            while missing > 0 {
+                if body.take_rest(reader, &mut missing).await? == 0 && !reader.more().await? {
+                    break;
+                }
+            }
+        }
+    }
+    Ok(body)
+}
+
+async fn read_chunks(reader: &mut Reader, body: &mut Body, limit: usize) -> Result<(), String> {
     loop {
         let size = chunk_size(reader).await?;
         if size == 0 {
-            skip_trailers(reader).await?;
-            return Ok(body);
+            return skip_trailers(reader).await;
         }
-        let wanted = at_most(size, limit - body.len());
-        body.extend_from_slice(reader.at_least(wanted).await?);
-        if body.len() == limit {
-            return Ok(body);
+        body.take(reader, at_most(size, limit - body.bytes.len())).await?;
+        if body.bytes.len() == limit {
+            return Ok(());
         }
-        reader.use_up(wanted);
         if reader.at_least(2).await? != b"\r\n" {
             return Err("a chunk of the body is longer than it says".to_owned());
         }

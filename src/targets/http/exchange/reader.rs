@@ -9,11 +9,13 @@ use crate::targets::reason::io_reason;
 /// How much is asked for at once, in bytes: room for most answers.
 const PIECE: usize = 4096;
 
-/// A connection and what was read from it.
+/// A connection and what was read from it and is still of use.
 pub(super) struct Reader {
     stream: Stream,
     bytes: Vec<u8>,
     used: usize,
+    /// How much has been read.
+    read: usize,
     bytes_left: usize,
     pieces_left: u32,
 }
@@ -21,7 +23,14 @@ pub(super) struct Reader {
 impl Reader {
     /// Reads no more than `limits` allow.
     pub(super) const fn new(stream: Stream, limits: Limits) -> Self {
-        Self { stream, bytes: Vec::new(), used: 0, bytes_left: limits.read, pieces_left: limits.pieces }
+        Self {
+            stream,
+            bytes: Vec::new(),
+            used: 0,
+            read: 0,
+            bytes_left: limits.read,
+            pieces_left: limits.pieces,
+        }
     }
 
     /// What has come and was not used.
@@ -40,13 +49,17 @@ impl Reader {
     /// The connection failed, or too much has come.
     pub(super) async fn more(&mut self) -> Result<bool, String> {
         if self.bytes_left == 0 || self.pieces_left == 0 {
-            return Err(format!("the answer has no end within {} bytes", self.bytes.len()));
+            return Err(format!("the answer has no end within {} bytes", self.read));
         }
+        // A long body passes through, so that it is in memory once.
+        self.bytes.drain(..self.used);
+        self.used = 0;
         self.bytes.reserve(PIECE.min(self.bytes_left));
         let mut limited = (&mut self.stream).take(self.bytes_left as u64);
         let read = limited.read_buf(&mut self.bytes).await;
         let read = read.map_err(|error| format!("reading failed: {}", io_reason(&error)))?;
         self.bytes_left -= read;
+        self.read += read;
         self.pieces_left -= 1;
         Ok(read > 0)
     }

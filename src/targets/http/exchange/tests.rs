@@ -27,7 +27,7 @@ fn said(answer: &str) -> Result<(u16, String), String> {
     let read = |piece| {
         let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
         let answer = runtime.block_on(read(answer.as_bytes(), piece, false))?;
-        Ok((answer.status, String::from_utf8(answer.body).unwrap()))
+        Ok((answer.status, String::from_utf8(answer.body.bytes).unwrap()))
     };
     let whole = read(usize::MAX);
     assert_eq!(whole, read(1));
@@ -118,7 +118,8 @@ fn what_is_no_answer_fails_with_its_reason() {
 #[tokio::test]
 async fn the_answer_to_head_has_no_body() {
     let answer = read(b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n", usize::MAX, true).await;
-    assert_eq!(answer, Ok(Answer { status: 200, location: None, body: Vec::new() }));
+    let answer = answer.unwrap();
+    assert_eq!((answer.status, answer.location, answer.body.bytes), (200, None, Vec::new()));
 }
 
 #[tokio::test]
@@ -133,12 +134,8 @@ async fn a_flood_and_a_trickle_have_their_limits() {
     let reason = read(&flood, usize::MAX, false).await.unwrap_err();
     assert!(reason.contains("too many headers") || reason.ends_with("no end within 4096 bytes"), "{reason}");
     let long = format!("HTTP/1.1 200 OK\r\nA: {}\r\n\r\n", "x".repeat(5000));
-    assert_eq!(
-        read(long.as_bytes(), usize::MAX, false).await,
-        Err("the answer has no end within 4096 bytes".to_owned())
-    );
-    assert_eq!(
-        read(long.as_bytes(), 1, false).await,
-        Err("the answer has no end within 200 bytes".to_owned())
-    );
+    for (piece, expected) in [(usize::MAX, "4096"), (1, "200")] {
+        let reason = read(long.as_bytes(), piece, false).await.unwrap_err();
+        assert_eq!(reason, format!("the answer has no end within {expected} bytes"));
+    }
 }

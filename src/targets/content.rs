@@ -1,0 +1,85 @@
+//! `_BODY_MATCHES`, `_BODY_MATCHES_NOT` and `_BODY_JSON`: what a body or a file has to hold.
+
+mod json;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::pattern::Pattern;
+use crate::blocking::Place;
+use crate::grammar::{Given, options};
+
+use json::Condition;
+
+/// How much is looked at, in bytes.
+pub const CONTENT_LIMIT: usize = 256 * 1024;
+
+/// Up to this product of a content's length and its conditions, JSON is read at once.
+const SHORT: usize = 16 * 1024;
+
+/// What content has to be like.
+#[derive(Debug)]
+pub struct Content {
+    matches: Option<Pattern>,
+    matches_not: Option<Pattern>,
+    json: Option<Arc<[Condition]>>,
+}
+
+impl Content {
+    /// Takes the three options; nothing where there is none.
+    pub fn take(given: &mut Given) -> Option<Box<Self>> {
+        let content = Self {
+            matches: given.take(options::BODY_MATCHES, Pattern::read),
+            matches_not: given.take(options::BODY_MATCHES_NOT, Pattern::read),
+            json: given.take(options::BODY_JSON, json::conditions),
+        };
+        let is_asked = content.matches.is_some() || content.matches_not.is_some() || content.json.is_some();
+        is_asked.then(|| Box::new(content))
+    }
+
+    /// Judges `content`, which is called `name`, such as `the body`.
+    ///
+    /// # Errors
+    /// What is not as it has to be.
+    pub async fn judge(&self, name: &str, content: &Bytes, place: &Place) -> Result<(), String> {
+        let is_cut = content.len() >= CONTENT_LIMIT;
+        let looked_at =
+            if is_cut { format!("the first {CONTENT_LIMIT} bytes of {name}") } else { name.to_owned() };
+        let verb = if is_cut { "do" } else { "does" };
+        if let Some(wanted) = &self.matches
+            && !wanted.is_match(content, place).await?
+        {
+            return Err(format!("{looked_at} {verb} not match {:?}", wanted.as_str()));
+        }
+        if let Some(unwanted) = &self.matches_not
+            && unwanted.is_match(content, place).await?
+        {
+            return Err(format!("{name} matches {:?}", unwanted.as_str()));
+        }
+        match &self.json {
+            None => Ok(()),
+            Some(_) if is_cut => {
+                Err(format!("{name} is longer than {CONTENT_LIMIT} bytes, too long for JSON"))
+            }
+            Some(conditions) => judge_json(conditions, name, content, place).await,
+        }
+    }
+}
+
+async fn judge_json(
+    conditions: &Arc<[Condition]>,
+    name: &str,
+    content: &Bytes,
+    place: &Place,
+) -> Result<(), String> {
+    let judged = if content.len().saturating_mul(conditions.len()) <= SHORT {
+        json::judge(conditions, content)
+    } else {
+        let (conditions, content) = (Arc::clone(conditions), content.clone());
+        place
+            .run(format!("reading {name} as JSON did not end"), move || json::judge(&conditions, &content))
+            .await?
+    };
+    judged.map_err(|wrong| format!("{name}: {wrong}"))
+}

@@ -1,0 +1,172 @@
+//! What is sent: the method, the headers and the body, some of which may stand in files.
+
+use std::borrow::Cow;
+use std::fmt;
+
+use hyper::Method;
+
+use super::headers::{self, Headers, Lines};
+use crate::blocking::Place;
+use crate::grammar::remote::Remote;
+use crate::grammar::{Given, options};
+use crate::targets::source::Source;
+
+/// A request, but for whom and what it asks.
+#[derive(Debug)]
+pub(super) struct Request {
+    method: Method,
+    content: Content,
+}
+
+#[derive(Debug)]
+enum Content {
+    /// The same for every run.
+    Fixed(Prepared),
+    /// Made for each run.
+    Varying(Box<Varying>),
+}
+
+#[derive(Debug)]
+struct Varying {
+    /// `Authorization`, where the target has a user.
+    user: Headers,
+    headers: Source<Headers>,
+    body: Option<Source<Vec<u8>>>,
+}
+
+/// Headers and body as they are sent.
+#[derive(Clone)]
+pub(super) struct Prepared {
+    lines: Lines,
+    body: Option<Vec<u8>>,
+}
+
+impl Request {
+    /// Takes the options of a request.
+    ///
+    /// # Errors
+    /// What is wrong with the user or the password.
+    pub(super) fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
+        let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
+        let headers = given.take(options::HTTP_HEADERS, headers::parse);
+        let headers = Source::take(headers, options::HTTP_HEADERS_FILE, headers::parse_bytes, given);
+        let headers = headers.unwrap_or_else(|| Source::Value(Headers::new()));
+        let body = given.take(options::BODY, |body| Ok(body.as_bytes().to_vec()));
+        let body = Source::take(body, options::BODY_FILE, |body| Ok(body.to_vec()), given);
+        let user = match &remote.user {
+            Some(user) => headers::basic_auth(&user.0)?,
+            None => Headers::new(),
+        };
+        let content = match (headers, body) {
+            (Source::Value(headers), None) => Content::Fixed(prepared(headers, user, None)),
+            (Source::Value(headers), Some(Source::Value(body))) => {
+                Content::Fixed(prepared(headers, user, Some(body)))
+            }
+            (headers, body) => Content::Varying(Box::new(Varying { user, headers, body })),
+        };
+        Ok(Self { method, content })
+    }
+
+    /// Returns the method of the first request.
+    pub(super) const fn method(&self) -> &Method {
+        &self.method
+    }
+
+    /// Returns what a run sends.
+    ///
+    /// # Errors
+    /// A file cannot be read, or holds something else.
+    pub(super) async fn prepare(&self, place: &Place) -> Result<Cow<'_, Prepared>, String> {
+        let varying = match &self.content {
+            Content::Fixed(prepared) => return Ok(Cow::Borrowed(prepared)),
+            Content::Varying(varying) => varying,
+        };
+        let headers = varying.headers.get(place).await?.into_owned();
+        let body = match &varying.body {
+            Some(body) => Some(body.get(place).await?.into_owned()),
+            None => None,
+        };
+        Ok(Cow::Owned(prepared(headers, varying.user.clone(), body)))
+    }
+}
+
+fn prepared(mut headers: Headers, user: Headers, body: Option<Vec<u8>>) -> Prepared {
+    headers::complete(&mut headers, user, body.is_some());
+    Prepared { lines: Lines::new(&headers), body }
+}
+
+impl fmt::Debug for Prepared {
+    /// It may hold a secret.
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("***")
+    }
+}
+
+impl Prepared {
+    /// Returns the whole request for `path` at `host`, unless a `Host` is configured. A redirect may have taken the
+    /// body from it by changing the method (`has_kept_method`).
+    pub(super) fn written(&self, method: &Method, path: &str, host: &str, has_kept_method: bool) -> Vec<u8> {
+        let body = self.body.as_deref().filter(|_| has_kept_method);
+        let length = match body {
+            Some(body) => Cow::Owned(format!("Content-Length: {}\r\n", body.len())),
+            // A request that could have a body has to say that it has none (RFC 9110, section 8.6).
+            None if may_have_body(method) && !self.lines.has_length => Cow::Borrowed("Content-Length: 0\r\n"),
+            None => Cow::Borrowed(""),
+        };
+        let host = self.lines.host.as_deref().unwrap_or(host);
+        let head = [
+            method.as_str(),
+            " ",
+            path,
+            " HTTP/1.1\r\nHost: ",
+            host,
+            "\r\n",
+            &self.lines.text,
+            &length,
+            "\r\n",
+        ];
+        let mut request = head.concat().into_bytes();
+        request.extend_from_slice(body.unwrap_or_default());
+        request
+    }
+}
+
+fn may_have_body(method: &Method) -> bool {
+    [Method::POST, Method::PUT, Method::PATCH].contains(method)
+}
+
+fn method(value: &str) -> Result<Method, String> {
+    let method = Method::from_bytes(value.as_bytes()).ok();
+    let upper = method.filter(|_| !value.bytes().any(|b| b.is_ascii_lowercase()) && value != "CONNECT");
+    upper.ok_or_else(|| "accepted: a request method in capitals, such as GET, HEAD or POST".to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::grammar::TargetSpec;
+    use crate::grammar::options::OptionName;
+
+    fn written(options: &[(OptionName, &str)], method: &Method, has_kept_method: bool) -> String {
+        let crate::grammar::Kind::Http(remote) = TargetSpec::read("http://:80/").unwrap().kind else {
+            panic!("an http target");
+        };
+        let quiet = [(options::HTTP_HEADERS, "User-Agent:\nAccept:")];
+        let mut given = Given::new("LIVENESS_A", quiet.iter().chain(options).copied().collect());
+        let request = Request::new(&remote, &mut given).unwrap();
+        assert!(given.finish(Some("a target")).is_empty());
+        let Content::Fixed(prepared) = request.content else { panic!("no file") };
+        String::from_utf8(prepared.written(method, "/", "h", has_kept_method)).unwrap()
+    }
+
+    #[test]
+    fn a_body_is_sent_with_its_length() {
+        let begin = "HTTP/1.1\r\nHost: h\r\nConnection: close\r\n";
+        let body = [(options::BODY, "{\"ä\": 1}")];
+        let sent = format!("POST / {begin}Content-Length: 9\r\n\r\n{{\"ä\": 1}}");
+        assert_eq!(written(&body, &Method::POST, true), sent);
+        assert_eq!(written(&body, &Method::GET, false), format!("GET / {begin}\r\n"));
+        assert_eq!(written(&[], &Method::PUT, true), format!("PUT / {begin}Content-Length: 0\r\n\r\n"));
+        assert_eq!(written(&[], &Method::DELETE, true), format!("DELETE / {begin}\r\n"));
+    }
+}
