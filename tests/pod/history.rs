@@ -65,9 +65,12 @@ impl Pod {
     pub fn story(&self) -> String {
         let mut story = self.events().join("\n");
         story.push_str("\n--- what the kubelet was answered:\n");
-        story.push_str(&answers::changes(&self.shared.lock().answers));
-        let status = self.status(SIDECAR);
-        for sidecar in status.earlier.iter().chain(&status.container) {
+        let state = self.shared.lock();
+        story.push_str(&answers::changes(&state.answers));
+        // A native pod has none.
+        let status = state.containers.get(SIDECAR).cloned();
+        drop(state);
+        for sidecar in status.iter().flat_map(|status| status.earlier.iter().chain(&status.container)) {
             story.push_str("\n--- log of a sidecar:\n");
             story.push_str(&sidecar.logs());
         }
