@@ -1,16 +1,14 @@
 //! What shows that a container is the one it was: the sockets that listen on its ports, and its processes.
 //!
-//! The only reader of `/proc/net/tcp` and `/proc/net/tcp6`, which anyone in the pod's network namespace may read.
+//! Anyone in the pod's network namespace may look for its sockets: no privilege is needed.
+
+mod table;
 
 use std::cell::OnceCell;
-use std::fs::{self, File};
-use std::io::{self, BufRead, BufReader};
+use std::fs;
 use std::net::{IpAddr, UdpSocket};
 
 use crate::proc_stat::ProcStat;
-
-/// The state `TCP_LISTEN` (`include/net/tcp_states.h`).
-const LISTEN: &str = "0A";
 
 /// How many sockets of a port are noted: a server may open one for each processor (`SO_REUSEPORT`), and one that is
 /// the same is enough.
@@ -98,8 +96,8 @@ impl Sight {
 /// All sockets of the pod that listen, at the moment when the first is asked for.
 #[derive(Debug, Default)]
 pub struct Listeners {
-    /// Port and inode of each; `None` where the kernel's tables cannot be read.
-    sockets: OnceCell<Option<Vec<(u16, u64)>>>,
+    /// `None` where the kernel does not tell.
+    sockets: OnceCell<Option<Vec<table::Listener>>>,
 }
 
 impl Listeners {
@@ -108,13 +106,13 @@ impl Listeners {
         Self::default()
     }
 
-    /// Returns whether the kernel's tables can be read.
+    /// Returns whether the kernel tells.
     pub fn is_readable(&self) -> bool {
         self.sockets().is_some()
     }
 
-    fn sockets(&self) -> Option<&[(u16, u64)]> {
-        self.sockets.get_or_init(read).as_deref()
+    fn sockets(&self) -> Option<&[table::Listener]> {
+        self.sockets.get_or_init(table::listeners).as_deref()
     }
 
     /// Returns who listens on `port`.
@@ -126,44 +124,9 @@ impl Listeners {
     }
 }
 
-/// Reads the kernel's tables; `None` where neither can be read.
-fn read() -> Option<Vec<(u16, u64)>> {
-    let tables = ["/proc/net/tcp", "/proc/net/tcp6"];
-    let mut sockets = None;
-    for table in tables.into_iter().filter_map(|path| File::open(path).ok()) {
-        // What came before an error in the middle is true all the same.
-        let _ = listening(BufReader::new(table), sockets.get_or_insert_with(Vec::new));
-    }
-    sockets
-}
-
 /// Returns whether `address` is one of this pod's: only such a one can be bound.
 pub fn is_of_this_pod(address: IpAddr) -> bool {
     address.is_loopback() || address.is_unspecified() || UdpSocket::bind((address, 0)).is_ok()
-}
-
-/// Adds port and inode of each socket that listens. The kernel lists those first, so that the rest of a long table is
-/// never read.
-fn listening(mut table: impl BufRead, sockets: &mut Vec<(u16, u64)>) -> io::Result<()> {
-    let mut row = String::new();
-    table.read_line(&mut row)?;
-    loop {
-        row.clear();
-        table.read_line(&mut row)?;
-        match listening_row(&row) {
-            Some(socket) => sockets.push(socket),
-            None => return Ok(()),
-        }
-    }
-}
-
-/// Port and inode of a row that tells of a listening socket (`net/ipv4/tcp_ipv4.c`, `get_openreq4`).
-fn listening_row(row: &str) -> Option<(u16, u64)> {
-    let mut fields = row.split_ascii_whitespace();
-    let (_, port) = fields.nth(1)?.rsplit_once(':')?;
-    let is_listening = fields.nth(1)? == LISTEN;
-    let inode = fields.nth(5)?.parse().ok()?;
-    Some((u16::from_str_radix(port, 16).ok()?, inode)).filter(|_| is_listening)
 }
 
 #[cfg(test)]
@@ -171,19 +134,6 @@ mod tests {
     use std::net::TcpListener;
 
     use super::*;
-
-    #[test]
-    fn only_rows_of_listening_sockets_are_taken_from_the_kernels_table() {
-        let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
-            \x20  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0\n\
-            \x20  1: 00000000:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0\n\
-            \x20  2: 0100007F:1F90 0100007F:A000 01 00000000:00000000 00:00000000 00000000     0        0 4713 1 0 100 0\n";
-        for (table, expected) in [(table, vec![(8080, 4711), (8081, 4712)]), ("header\nnonsense\n", vec![])] {
-            let mut sockets = Vec::new();
-            listening(table.as_bytes(), &mut sockets).unwrap();
-            assert_eq!(sockets, expected);
-        }
-    }
 
     #[test]
     fn a_socket_is_there_while_it_listens_and_the_next_on_its_port_is_a_different_one() {

@@ -40,7 +40,7 @@ pub(super) fn assemble<A: Attempt + 'static>(
     let listeners = Listeners::now();
     if !listeners.is_readable() {
         tracing::warn!(
-            "/proc/net/tcp cannot be read: that a container is a different one is only known by the kubelet's questions"
+            "the kernel does not tell which sockets listen: that a container is a different one is only known by the kubelet's questions"
         );
     }
     let containers = containers(&configured, memory, &listeners);
