@@ -9,6 +9,7 @@
 
 pub mod command;
 mod env;
+pub mod local;
 mod names;
 pub mod options;
 pub mod path;

@@ -8,11 +8,13 @@ mod exec;
 mod file;
 mod grpc;
 pub mod http;
+mod listen;
 mod pattern;
 pub mod place;
 pub mod process;
 pub(crate) mod reason;
 mod room;
+mod running;
 mod small_file;
 mod source;
 
@@ -30,7 +32,9 @@ use exec::Exec;
 use file::File;
 use grpc::Grpc;
 use http::Http;
+use listen::Listen;
 use place::Inside;
+use running::Running;
 
 /// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
 const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
@@ -122,6 +126,8 @@ kinds! {
     Http "`http://`, `https://` and `http+unix://`",
     Dialogue "`tcp://`, `tls://` and `unix:`",
     Grpc "`grpc://` and `grpcs://`",
+    Listen "`listen://`",
+    Running "`process:`",
     Exec "`exec:`",
     File "`file:`",
 }
@@ -137,6 +143,8 @@ impl Target {
             Kind::Tcp(remote) => Dialogue::tcp(remote, given).into(),
             Kind::Unix(path) => Dialogue::unix(path, given).into(),
             Kind::Grpc(remote) => Grpc::new(remote, given).into(),
+            Kind::Listen(port) => Listen::new(*port, given).into(),
+            Kind::Process(name) => Running::new(name).into(),
             Kind::Exec(command) => Exec::new(command, given).into(),
             Kind::File(path) => File::new(path, given).into(),
         })
@@ -165,6 +173,10 @@ impl Attempt for Target {
 
     fn local_port(&self) -> Option<LocalPort> {
         of_kind!(self, target => target.local_port())
+    }
+
+    fn sight(&self, listeners: &Listeners) -> Sight {
+        of_kind!(self, target => target.sight(listeners))
     }
 
     fn inside(&self) -> Option<&Inside> {

@@ -118,9 +118,15 @@ impl Listeners {
     /// Returns who listens on `port`.
     pub fn on(&self, port: u16) -> Sight {
         let Some(sockets) = self.sockets() else { return Sight::Unwitnessed };
-        let inodes = sockets.iter().filter(|(other, _)| *other == port).map(|(_, inode)| *inode);
+        let inodes = sockets.iter().filter(|socket| socket.port == port).map(|socket| socket.inode);
         let inodes: Box<[u64]> = inodes.take(MAX_SOCKETS).collect();
         if inodes.is_empty() { Sight::Missing } else { Sight::There(Witness::Sockets(inodes)) }
+    }
+
+    /// Returns how many connections wait to be accepted on `port`; `None` where nobody listens.
+    pub fn waiting_on(&self, port: u16) -> Option<u32> {
+        let sockets = self.sockets().unwrap_or_default().iter().filter(|socket| socket.port == port);
+        sockets.map(|socket| socket.waiting).reduce(u32::saturating_add)
     }
 }
 

@@ -109,6 +109,7 @@ options! {
     SEND Secret,
     SEND_FILE Plain,
     EXPECT Plain,
+    MAX_BACKLOG Plain,
     TLS_CA_FILE Plain,
     TLS_CERT_FILE Plain,
     TLS_KEY_FILE Plain,

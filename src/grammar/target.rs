@@ -7,6 +7,7 @@
 use std::fmt;
 
 use super::command::Command;
+use super::local::{Name, Port};
 use super::path::Path;
 use super::references::{self, Secrets, Variables};
 use super::remote::Remote;
@@ -81,6 +82,14 @@ kinds! {
     Grpc(Remote) {
         ("grpc://", "a grpc target", ":1", |rest| Remote::grpc(Scheme::Http, rest))
         ("grpcs://", "a grpcs target", ":1", |rest| Remote::grpc(Scheme::Https, rest))
+    }
+    /// A port of this pod that is looked at.
+    Listen(Port) {
+        ("listen://", "a listen target", ":1", Port::read)
+    }
+    /// A process.
+    Process(Name) {
+        ("process:", "a process target", "app", Name::read)
     }
     /// A command.
     Exec(Command) {
@@ -200,7 +209,7 @@ pub fn accepted() -> String {
 
 /// Returns a value that may be no target as it may be printed: what stands before an `@` may be a password.
 pub fn without_credentials(value: &str) -> String {
-    let is_url = !["exec:", "file:", "unix:"].iter().any(|form| value.starts_with(form));
+    let is_url = !["exec:", "file:", "process:", "unix:"].iter().any(|form| value.starts_with(form));
     match value.rfind('@') {
         Some(at) if is_url => {
             let scheme_end = value[..at].find("://").map_or(0, |start| start + 3);
@@ -223,6 +232,18 @@ impl Shape for Remote {
 }
 
 impl Shape for Path {
+    fn written(&self) -> String {
+        self.0.clone()
+    }
+}
+
+impl Shape for Port {
+    fn written(&self) -> String {
+        format!(":{}", self.0)
+    }
+}
+
+impl Shape for Name {
     fn written(&self) -> String {
         self.0.clone()
     }

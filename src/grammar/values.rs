@@ -33,6 +33,12 @@ pub fn threshold(value: &str) -> Result<u32, String> {
     number.ok_or_else(|| "accepted: a whole number of at least 1".to_owned())
 }
 
+/// A whole number, 0 included.
+pub fn count(value: &str) -> Result<u32, String> {
+    let number = value.parse().ok().filter(|_| value.bytes().all(|b| b.is_ascii_digit()));
+    number.ok_or_else(|| "accepted: a whole number".to_owned())
+}
+
 /// `true` or `false`.
 pub fn boolean(value: &str) -> Result<bool, String> {
     value.parse().map_err(|_| "accepted: true or false".to_owned())
@@ -105,6 +111,14 @@ mod tests {
             [("db", true), ("any-db-2", true), ("", false), ("Db", false), ("a b", false), ("startup", false)]
         {
             assert_eq!(group(value).is_ok(), is_accepted, "{value}");
+        }
+    }
+
+    #[test]
+    fn counts_are_whole() {
+        assert_eq!((count("0"), count("128")), (Ok(0), Ok(128)));
+        for wrong in ["", "-1", "1.5", "+1", "4294967296"] {
+            assert!(count(wrong).is_err(), "{wrong}");
         }
     }
 

@@ -40,6 +40,43 @@ pub fn find(name: &str) -> Result<Process, String> {
     Ok(oldest.process)
 }
 
+/// How a process is known.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Known {
+    /// By its own name or its executable's, which the kernel always tells.
+    ByName,
+    /// Or, where that is an interpreter's, by a part of its command line, which a process that hangs may keep to itself.
+    ByCommand,
+}
+
+/// Finds a process by `name`, in whatever container: the oldest, since a process stays and what it starts comes and goes.
+///
+/// # Errors
+/// There is none.
+pub fn find_running(name: &str, known: Known) -> Result<Process, String> {
+    let proc = Path::new("/proc");
+    let own = i32::try_from(std::process::id()).unwrap_or_default();
+    let table = Table::read(proc);
+    let family = table.family(own);
+    let found = table.topmost(|entry| entry.is_known(proc, name, known) && !table.descends(entry, family));
+    let oldest = found.iter().min_by_key(|entry| (entry.process.start(), entry.process.id));
+    let none = || format!("no process named {name:?} runs: {}", table.why_none(family));
+    oldest.map(|entry| entry.process).ok_or_else(none)
+}
+
+/// Returns whether a process that was found by `name` is still one that would be.
+pub fn is_still(process: Process, name: &str) -> bool {
+    let proc = Path::new("/proc");
+    let entry = Entry::read(proc, process.id).filter(|entry| entry.process == process);
+    entry.is_some_and(|entry| entry.is_known(proc, name, Known::ByCommand))
+}
+
+/// Programs whose name says nothing of what runs; a version may follow.
+const INTERPRETERS: [&str; 23] = [
+    "ash", "bash", "beam.smp", "bun", "busybox", "dash", "deno", "dotnet", "java", "julia", "ksh", "lua",
+    "mono", "node", "nodejs", "perl", "php", "php-fpm", "pypy", "python", "ruby", "sh", "zsh",
+];
+
 /// A process of a table.
 #[derive(Debug)]
 struct Entry {
@@ -65,10 +102,33 @@ impl Entry {
         if self.name.as_bytes() == cut {
             return true;
         }
-        let executable = fs::read_link(proc.join(self.process.id.to_string()).join("exe"));
-        let base = executable.ok().and_then(|path| Some(path.file_name()?.to_str()?.to_owned()));
-        base.is_some_and(|base| base.trim_end_matches(" (deleted)") == name)
+        self.program(proc).is_some_and(|program| program == name)
     }
+
+    /// The base name of its executable, where we may see it.
+    fn program(&self, proc: &Path) -> Option<String> {
+        let executable = fs::read_link(proc.join(self.process.id.to_string()).join("exe")).ok()?;
+        let base = executable.file_name()?.to_str()?;
+        Some(base.trim_end_matches(" (deleted)").to_owned())
+    }
+
+    fn is_known(&self, proc: &Path, name: &str, known: Known) -> bool {
+        if known == Known::ByName || self.is_called(proc, name) {
+            return self.is_called(proc, name);
+        }
+        let program = self.program(proc);
+        if !is_interpreter(&self.name) && !program.as_deref().is_some_and(is_interpreter) {
+            return false;
+        }
+        let line = fs::read(proc.join(self.process.id.to_string()).join("cmdline")).unwrap_or_default();
+        let arguments = line.split(|&byte| byte == 0).skip(1);
+        arguments.map(String::from_utf8_lossy).any(|argument| argument.contains(name))
+    }
+}
+
+fn is_interpreter(program: &str) -> bool {
+    let name = program.trim_end_matches(|c: char| c.is_ascii_digit() || c == '.' || c == '-');
+    INTERPRETERS.contains(&name) || INTERPRETERS.contains(&program)
 }
 
 /// A file of `/proc`, which does not tell its length: room for most of them at once spares them being made again
@@ -172,6 +232,18 @@ mod tests {
         let pod = table(&[(7, 0, "a-very-long-nam"), (21, 0, "x")]);
         assert_eq!(topmost(&pod, "a-very-long-name-indeed"), [7]);
         assert_eq!(topmost(&pod, "a-very-long"), [0; 0]);
+    }
+
+    #[test]
+    fn interpreters_are_known_with_their_versions() {
+        for program in
+            ["java", "python", "python3", "python3.11", "pypy3", "ruby2.7", "php-fpm8.2", "beam.smp", "node"]
+        {
+            assert!(is_interpreter(program), "{program}");
+        }
+        for program in ["javac", "nginx", "3", "pythonista", ""] {
+            assert!(!is_interpreter(program), "{program}");
+        }
     }
 
     #[test]

@@ -11,8 +11,16 @@ use std::io::{self, BufRead, BufReader};
 /// The state `TCP_LISTEN` (`include/net/tcp_states.h`).
 const LISTEN: u8 = 10;
 
-/// Port and inode of a socket that listens.
-pub type Listener = (u16, u64);
+/// A socket that listens.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// The port that it listens on.
+    pub port: u16,
+    /// What the kernel knows it by.
+    pub inode: u64,
+    /// How many connections wait to be accepted.
+    pub waiting: u32,
+}
 
 /// Returns every socket of this network namespace that listens; `None` where nothing tells.
 pub fn listeners() -> Option<Vec<Listener>> {
@@ -29,7 +37,7 @@ fn from_proc() -> Option<Vec<Listener>> {
     sockets
 }
 
-/// Adds port and inode of each socket that listens, which are the first ones.
+/// Adds each socket that listens, which are the first ones.
 fn listening(mut table: impl BufRead, sockets: &mut Vec<Listener>) -> io::Result<()> {
     let mut row = String::new();
     table.read_line(&mut row)?;
@@ -43,13 +51,16 @@ fn listening(mut table: impl BufRead, sockets: &mut Vec<Listener>) -> io::Result
     }
 }
 
-/// Port and inode of a row that tells of a listening socket (`net/ipv4/tcp_ipv4.c`, `get_openreq4`).
+/// Returns what a row tells of a listening socket (`net/ipv4/tcp_ipv4.c`, `get_tcp4_sock`): the length of its accept queue
+/// stands where others have what was received.
 fn listening_row(row: &str) -> Option<Listener> {
     let mut fields = row.split_ascii_whitespace();
     let (_, port) = fields.nth(1)?.rsplit_once(':')?;
     let is_listening = u8::from_str_radix(fields.nth(1)?, 16) == Ok(LISTEN);
-    let inode = fields.nth(5)?.parse().ok()?;
-    Some((u16::from_str_radix(port, 16).ok()?, inode)).filter(|_| is_listening)
+    let (_, waiting) = fields.next()?.split_once(':')?;
+    let inode = fields.nth(4)?.parse().ok()?;
+    let (port, waiting) = (u16::from_str_radix(port, 16).ok()?, u32::from_str_radix(waiting, 16).ok()?);
+    Some(Listener { port, inode, waiting }).filter(|_| is_listening)
 }
 
 #[cfg(test)]
@@ -62,9 +73,11 @@ mod tests {
     fn only_rows_of_listening_sockets_are_taken_from_the_kernels_table() {
         let table = "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode\n\
             \x20  0: 0100007F:1F90 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4711 1 0 100 0\n\
-            \x20  1: 00000000:1F91 00000000:0000 0A 00000000:00000000 00:00000000 00000000     0        0 4712 1 0 100 0\n\
+            \x20  1: 00000000:1F91 00000000:0000 0A 00000000:0000001F 00:00000000 00000000     0        0 4712 1 0 100 0\n\
             \x20  2: 0100007F:1F90 0100007F:A000 01 00000000:00000000 00:00000000 00000000     0        0 4713 1 0 100 0\n";
-        for (table, expected) in [(table, vec![(8080, 4711), (8081, 4712)]), ("header\nnonsense\n", vec![])] {
+        let listener = |port, inode, waiting| Listener { port, inode, waiting };
+        let both = vec![listener(8080, 4711, 0), listener(8081, 4712, 31)];
+        for (table, expected) in [(table, both), ("header\nnonsense\n", vec![])] {
             let mut sockets = Vec::new();
             listening(table.as_bytes(), &mut sockets).unwrap();
             assert_eq!(sockets, expected);
@@ -78,14 +91,15 @@ mod tests {
         let six = TcpListener::bind((Ipv6Addr::UNSPECIFIED, 0)).unwrap();
         let connected = TcpStream::connect(four.local_addr().unwrap()).unwrap();
         let port = |listener: &TcpListener| listener.local_addr().unwrap().port();
-        let of = |table: &[Listener], port: u16| -> Vec<u64> {
-            table.iter().filter(|(other, _)| *other == port).map(|(_, inode)| *inode).collect()
+        let of = |table: &[Listener], port: u16| -> Vec<Listener> {
+            table.iter().filter(|socket| socket.port == port).copied().collect()
         };
         let (asked, read) = (sock_diag::listeners().unwrap(), from_proc().unwrap());
         for listener in [&four, &six] {
             assert_eq!(of(&asked, port(listener)).len(), 1);
             assert_eq!(of(&asked, port(listener)), of(&read, port(listener)));
         }
+        assert_eq!(of(&asked, port(&four))[0].waiting, 1, "nobody accepts");
         let client = connected.local_addr().unwrap().port();
         assert_eq!((of(&asked, client), of(&read, client)), (vec![], vec![]), "it does not listen");
     }
@@ -96,7 +110,7 @@ mod tests {
         let asked = sock_diag::listeners().unwrap();
         for listener in &listeners {
             let port = listener.local_addr().unwrap().port();
-            assert!(asked.iter().any(|(other, _)| *other == port), "{port}");
+            assert!(asked.iter().any(|socket| socket.port == port), "{port}");
         }
     }
 }

@@ -19,6 +19,7 @@ mod grpc;
 mod http_target;
 mod in_process;
 mod incarnations;
+mod local;
 mod pod;
 mod prometheus;
 mod sidecar;

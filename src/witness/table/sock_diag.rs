@@ -24,8 +24,9 @@ const IPPROTO_TCP: u8 = 6;
 const HEADER: usize = 16;
 const REQUEST: u8 = 72;
 
-/// Where port and inode stand in `struct inet_diag_msg`.
+/// Where port, length of the accept queue and inode stand in `struct inet_diag_msg`.
 const PORT: usize = 4;
+const WAITING: usize = 56;
 const INODE: usize = 68;
 
 /// The kernel puts no more into one answer than a page holds, or what was made room for last, in bytes.
@@ -80,8 +81,11 @@ fn next<'a>(rest: &mut &'a [u8]) -> Option<(u16, &'a [u8])> {
 }
 
 fn listener(message: &[u8]) -> Option<Listener> {
-    let inode = u32::from_ne_bytes(field(message, INODE)?);
-    Some((u16::from_be_bytes(field(message, PORT)?), inode.into()))
+    Some(Listener {
+        port: u16::from_be_bytes(field(message, PORT)?),
+        inode: u32::from_ne_bytes(field(message, INODE)?).into(),
+        waiting: u32::from_ne_bytes(field(message, WAITING)?),
+    })
 }
 
 fn field<const N: usize>(bytes: &[u8], at: usize) -> Option<[u8; N]> {
@@ -101,6 +105,9 @@ mod tests {
         assert_eq!(next(&mut message(18).as_slice()), Some((0, &[0, 0][..])));
         assert_eq!(next(&mut [1, 2, 3].as_slice()), None);
         assert_eq!(listener(&[0; 71]), None);
-        assert_eq!(listener(&[1; 72]), Some((0x0101, 0x0101_0101)));
+        assert_eq!(
+            listener(&[1; 72]),
+            Some(Listener { port: 0x0101, inode: 0x0101_0101, waiting: 0x0101_0101 })
+        );
     }
 }
