@@ -1,7 +1,7 @@
 //! How those who wait for a container and those who look for it reach each other.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Notify;
@@ -70,6 +70,8 @@ pub struct Nudge {
     run: Notify,
     is_pending: AtomicBool,
     is_lost: AtomicBool,
+    /// The incarnation in which the witness was last looked for, by its id.
+    looked: AtomicU64,
 }
 
 impl Nudge {
@@ -92,6 +94,17 @@ impl Nudge {
     /// Completes when the check should run at once.
     pub async fn is_wanted(&self) {
         self.run.notified().await;
+    }
+
+    /// Notes that the witness was looked for in the incarnation of this id, and a run begun where that helps; returns
+    /// whether that is news.
+    pub fn note_look(&self, incarnation: u64) -> bool {
+        self.looked.swap(incarnation, Ordering::Relaxed) != incarnation
+    }
+
+    /// Returns whether the witness was looked for in the incarnation of this id.
+    pub fn was_looked_for(&self, incarnation: u64) -> bool {
+        self.looked.load(Ordering::Relaxed) == incarnation
     }
 
     /// Returns whether the witness that was noted has been found gone, or a different one.

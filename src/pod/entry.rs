@@ -107,9 +107,15 @@ impl Entry {
     /// Returns whether its first result of the present incarnation is on its way.
     pub fn is_first_result_due(&self, now: Instant) -> bool {
         let status = self.status.borrow();
-        let is_current = status.incarnation == self.container.incarnation().id;
-        let begins = status.last.is_none() && status.due.is_none_or(|due| due <= now);
-        !is_current || begins || self.nudge.is_pending()
+        let incarnation = self.container.incarnation().id;
+        let is_early_possible = self.is_witnessed && !self.nudge.was_looked_for(incarnation);
+        let begins = status.last.is_none() && (is_early_possible || status.due.is_none_or(|due| due <= now));
+        status.incarnation != incarnation || begins || self.nudge.is_pending()
+    }
+
+    /// Notes that its witness was looked for in the incarnation of this id; returns whether that is news.
+    pub(super) fn note_look(&self, incarnation: u64) -> bool {
+        self.nudge.note_look(incarnation)
     }
 
     /// Has the check run at once.

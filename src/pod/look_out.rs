@@ -56,6 +56,9 @@ impl Pod {
             entry.run_early();
         }
         *tried = now;
+        if entry.note_look(incarnation) {
+            self.changes.send_replace(());
+        }
     }
 
     fn is_held_back(&self, entry: &Entry) -> bool {
