@@ -13,7 +13,7 @@ use std::process::ExitCode;
 use crate::config::{Config, ConfigError};
 use crate::log;
 use crate::supervisor::{self, SupervisorError, WORKER};
-use crate::targets::enter::{ENTER, START, enter, start};
+use crate::targets::enter::{ENTER, NOT_STARTED, START, enter, start};
 
 use words::Command;
 
@@ -45,6 +45,7 @@ impl CliError {
     fn exit_code(&self) -> ExitCode {
         match self {
             Self::Config(_) | Self::Words(_) => WRONG_USE.into(),
+            Self::Start(_) => NOT_STARTED.into(),
             _ => ExitCode::FAILURE,
         }
     }

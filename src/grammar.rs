@@ -15,6 +15,7 @@ pub mod options;
 pub mod path;
 pub mod references;
 pub mod remote;
+mod secrets;
 pub mod target;
 mod timing;
 pub mod url;
@@ -29,7 +30,8 @@ use crate::probe::Probe;
 pub use env::{Env, OWN_PREFIX};
 pub use names::nearest;
 pub use options::{Given, Options, Problem};
-pub use references::{Secrets, Variables};
+pub use references::Variables;
+pub use secrets::Secrets;
 pub use target::{Kind, TargetSpec};
 pub use timing::Timing;
 

@@ -1,5 +1,6 @@
 //! What one run of a check comes to.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::grammar::Secrets;
@@ -21,6 +22,11 @@ impl Outcome {
     /// A failure with its reason.
     pub fn failure(reason: impl Into<Arc<str>>) -> Self {
         Self::Failure(reason.into())
+    }
+
+    /// No result within the timeout, with what there was instead.
+    pub fn timeout(reason: impl Into<Arc<str>>) -> Self {
+        Self::Timeout(reason.into())
     }
 
     /// Whether it counts as a success.
@@ -107,6 +113,15 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
+/// The beginning of a text, of at most `limit` bytes, with a sign where something was cut off.
+pub fn beginning(text: &str, limit: usize) -> Cow<'_, str> {
+    if text.len() <= limit {
+        return Cow::Borrowed(text);
+    }
+    let end = (0..=limit).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
+    Cow::Owned(format!("{}…", &text[..end]))
+}
+
 /// An output as it may be shown: its lines and tabs stay, other control characters are escaped.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
@@ -134,7 +149,7 @@ const fn is_bidi_control(c: char) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::{one_line, printable};
+    use super::{beginning, one_line, printable};
 
     #[test]
     fn a_reason_can_neither_forge_a_line_nor_drive_a_terminal() {
@@ -147,6 +162,13 @@ mod tests {
     fn an_output_keeps_its_lines_and_nothing_that_drives_a_terminal() {
         let shown = printable("one\r\n\ttwo\u{1b}[2J\u{9b}\u{7f}\u{202e}\r");
         assert_eq!(shown, "one\n\ttwo\\u{1b}[2J\\u{9b}\\u{7f}\\u{202e}\\r");
+    }
+
+    #[test]
+    fn a_beginning_ends_between_two_characters() {
+        assert_eq!(beginning("aä", 3), "aä");
+        assert_eq!(beginning("aä", 2), "a…");
+        assert_eq!(beginning("ä", 0), "…");
     }
 
     #[test]

@@ -18,7 +18,7 @@ pub const DOCUMENT: &str = concat!(
 /// The hashes are those of the style and the script; a test tells the new ones when these have changed.
 pub const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-jrTnCR71dVmxZAdmcIKIQuPDVkQIiOD3jcLxJremFUo='; \
-    script-src 'sha256-TMFZ7RwaX/LBg3x8GxMsFa4I+B+GnawjfAD8YMOt3u4='; \
+    script-src 'sha256-N7nzIcZkbjKzwpLjquIFeYvreP6tPCyvsiwFDJmM218='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 

@@ -15,7 +15,7 @@ use crate::gate::Gate;
 use crate::life::{Incarnation, Sign};
 use crate::lookout::{Lookout, Nudge};
 use crate::memory::{Place, RememberedCheck};
-use crate::outcome::{Outcome, one_line};
+use crate::outcome::one_line;
 use crate::probe::Probe;
 use crate::schedule::Schedule;
 use crate::status::{Run, Status};
@@ -256,6 +256,7 @@ impl<A: Attempt> Runner<A> {
             duration,
             result,
             text = run.outcome.text().map(|text| one_line(text)).unwrap_or_default(),
+            said = run.said.as_deref().map(one_line).unwrap_or_default(),
             "run"
         );
     }
@@ -282,13 +283,14 @@ pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
     #[cfg(test)]
     fault::strike(&check.name);
     let began = Instant::now();
-    let (limit, stage) = (check.timing.timeout, Stage::default());
+    let (limit, stage) = (check.timing.timeout, Stage::new(&check.secrets));
     let outcome = tokio::select! {
         biased;
         outcome = target.attempt(&stage) => outcome,
-        () = deadline::reached(began, limit) => Outcome::Timeout(target.timed_out(&stage, limit).into()),
+        () = deadline::reached(began, limit) => target.timed_out(&stage, limit),
     };
-    Run { began, duration: began.elapsed(), outcome: outcome.without(&check.secrets) }
+    let said = stage.said().filter(|_| !outcome.passed()).map(Arc::from);
+    Run { began, duration: began.elapsed(), outcome: outcome.without(&check.secrets), said }
 }
 
 mod deadline;

@@ -31,6 +31,8 @@ pub struct Run {
     pub duration: Duration,
     /// What it came to.
     pub outcome: Outcome,
+    /// The beginning of what the app said, where it failed.
+    pub said: Option<Arc<str>>,
 }
 
 /// What is counted since the sidecar began, over all incarnations.

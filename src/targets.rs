@@ -17,8 +17,8 @@ mod room;
 mod running;
 mod small_file;
 mod source;
+mod stage;
 
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::time::Duration;
 
 use crate::blocking::Place;
@@ -36,16 +36,18 @@ use listen::Listen;
 use place::Inside;
 use running::Running;
 
+pub use stage::{Progress, SAID_LIMIT, Stage};
+
 /// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
 const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
 
 /// Something that a check can try once: a real target, or a scripted one in tests.
 pub trait Attempt: Send + Sync {
     /// Tries once. The caller drops the future at the timeout, so whatever it holds must clean up on drop.
-    fn attempt(&self, stage: &Stage) -> impl Future<Output = Outcome> + Send;
+    fn attempt(&self, stage: &Stage<'_>) -> impl Future<Output = Outcome> + Send;
 
-    /// The reason of a run that was at `stage` when `timeout` had passed.
-    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String;
+    /// What a run comes to that was at `stage` when `timeout` had passed.
+    fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome;
 
     /// Where a socket listens that may be a witness of the target's container, if the target has such a place.
     fn local_port(&self) -> Option<LocalPort> {
@@ -77,24 +79,6 @@ pub trait Attempt: Send + Sync {
     /// 0 before the first, `None` for all other targets.
     fn certificate_expiry(&self) -> Option<i64> {
         None
-    }
-}
-
-/// How far a run has come, for the reason of a timeout.
-#[derive(Debug, Default)]
-pub struct Stage(AtomicU8);
-
-impl Stage {
-    const CONNECTED: u8 = 1;
-
-    /// Notes that the connection stands.
-    pub fn connected(&self) {
-        self.0.store(Self::CONNECTED, Ordering::Relaxed);
-    }
-
-    /// Whether the connection stands.
-    pub fn is_connected(&self) -> bool {
-        self.0.load(Ordering::Relaxed) == Self::CONNECTED
     }
 }
 
@@ -152,13 +136,13 @@ impl Target {
 }
 
 impl Attempt for Target {
-    async fn attempt(&self, stage: &Stage) -> Outcome {
+    async fn attempt(&self, stage: &Stage<'_>) -> Outcome {
         of_kind!(self, target => target.attempt(stage).await)
     }
 
-    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
+    fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome {
         match self.place().and_then(Place::waits_for) {
-            Some(silence) => format!("timeout: {silence} within {timeout:?}"),
+            Some(silence) => Outcome::timeout(format!("timeout: {silence} within {timeout:?}")),
             None => of_kind!(self, target => target.timed_out(stage, timeout)),
         }
     }

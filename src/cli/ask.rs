@@ -195,7 +195,7 @@ pub(super) async fn ask(
     let request = format!(
         "{method} {path} HTTP/1.1\r\nHost: localhost\r\nUser-Agent: {agent}\r\nConnection: close\r\n\r\n"
     );
-    let answer = exchange(Stream::Other(Box::new(stream)), request.as_bytes(), false, LIMITS).await;
+    let answer = exchange(Stream::Other(Box::new(stream)), request.as_bytes(), false, LIMITS, || ()).await;
     answer.map_err(|reason| AskError::NoAnswer(address, reason))
 }
 

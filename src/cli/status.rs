@@ -62,6 +62,17 @@ fn verdict(text: &mut String, document: &Document, probe: &ProbePart, has_colour
     let _ = writeln!(text, "{word}{since}");
     for reason in &probe.reasons {
         let _ = writeln!(text, "  {}: {}", one_line(&reason.check), one_line(&reason.reason));
+        said(text, document, &probe.probe, &reason.check);
+    }
+}
+
+/// What the app said to a check that fails.
+fn said(text: &mut String, document: &Document, probe: &str, name: &str) {
+    let mut checks = document.checks.iter();
+    let check = checks.find(|check| check.probe == probe && check.name == name);
+    let failure = check.and_then(|check| check.last_failure.as_ref());
+    for line in failure.and_then(|run| run.said.as_deref()).unwrap_or_default().lines() {
+        let _ = writeln!(text, "    | {}", one_line(line));
     }
 }
 

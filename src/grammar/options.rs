@@ -6,7 +6,8 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
-use super::references::{Resolver, Secrets, Variables};
+use super::references::{Resolver, Variables};
+use super::secrets::Secrets;
 use super::target::without_credentials;
 
 /// One thing that is wrong with the configuration: which variable, what was found, what is accepted.
@@ -198,7 +199,12 @@ impl Given {
         read.map_err(|accepted| self.reject(name, &value, self.resolver.hidden(accepted))).ok()
     }
 
-    /// Returns the values that references brought.
+    /// Notes that a value is sent in confidence: nothing that is shown repeats it.
+    pub fn confide(&mut self, value: &[u8]) {
+        self.resolver.confide(value);
+    }
+
+    /// Returns the values that references brought, and what was confided.
     pub fn secrets(&mut self) -> Secrets {
         std::mem::take(&mut self.resolver).into_secrets()
     }

@@ -6,13 +6,11 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::remote::percent_encoded;
+use super::secrets::Secrets;
 
 /// What begins a reference, and what takes that meaning from it.
 const BEGIN: &str = "$(";
 const LITERAL: &str = "$$(";
-
-/// A value that is shorter is no secret, and would be found in every text.
-const LEAST_SECRET: usize = 3;
 
 /// The variables that may be referred to.
 #[derive(Clone, Default)]
@@ -86,7 +84,12 @@ impl Resolver {
         self.secrets.hide(&message).unwrap_or(message)
     }
 
-    /// Returns what was put in so far.
+    /// Notes that a value is sent in confidence.
+    pub fn confide(&mut self, value: &[u8]) {
+        self.secrets.confide(value);
+    }
+
+    /// Returns what was put in so far, and what was confided.
     pub fn into_secrets(self) -> Secrets {
         self.secrets
     }
@@ -121,40 +124,6 @@ impl Resolver {
             });
         }
         Ok(found)
-    }
-}
-
-/// Values that must not be printed, and what is printed instead of each.
-#[derive(Clone, Default, PartialEq, Eq)]
-pub struct Secrets(Vec<(String, String)>);
-
-impl Secrets {
-    /// Returns a text with the references in the places of their values.
-    pub fn hide(&self, text: &str) -> Option<String> {
-        let found = self.0.iter().filter(|(value, _)| text.contains(value.as_str()));
-        let mut hidden: Option<String> = None;
-        for (value, reference) in found {
-            hidden = Some(hidden.as_deref().unwrap_or(text).replace(value.as_str(), reference));
-        }
-        hidden
-    }
-
-    /// Adds the values of others.
-    pub fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
-    }
-
-    fn note(&mut self, name: &str, value: &str) {
-        let entry = (value.to_owned(), format!("{BEGIN}{name})"));
-        if value.len() >= LEAST_SECRET && !self.0.contains(&entry) {
-            self.0.push(entry);
-        }
-    }
-}
-
-impl fmt::Debug for Secrets {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("***")
     }
 }
 

@@ -9,8 +9,9 @@ use std::fmt;
 use super::command::Command;
 use super::local::{Name, Port};
 use super::path::Path;
-use super::references::{self, Secrets, Variables};
+use super::references::{self, Variables};
 use super::remote::Remote;
+use super::secrets::Secrets;
 use super::url::Scheme;
 
 /// Data of a target that is written as it is read.

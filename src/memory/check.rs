@@ -87,6 +87,7 @@ impl RememberedCheck {
             began,
             duration,
             outcome: outcome(kind, self.reason.clone()),
+            said: None,
         };
         let period = check.timing.period_when(!self.is_passing && self.streak > 0);
         status.due = self.due.map(|due| Schedule::starting(due).resumed(now, period).due());

@@ -43,7 +43,7 @@ fn the_state_of_a_check_comes_back_with_its_reason() {
         for (number, result) in results.chars().enumerate() {
             let outcome = if result == 'S' { Outcome::Success } else { Outcome::failure("refused") };
             let began = began + Duration::from_secs(number as u64);
-            status.record(Run { began, duration: Duration::from_millis(3), outcome });
+            status.record(Run { began, duration: Duration::from_millis(3), outcome, said: None });
         }
         status.due = Some(began + Duration::from_secs(10));
         status.noted = Some(Witness::Sockets([4711, 4712].into()));
@@ -61,8 +61,12 @@ fn a_long_reason_is_cut_between_two_characters() {
     let incarnation = Incarnation { id: 1, number: 1, began: Instant::now(), is_joined: false };
     let mut status = Status::new(&check(), incarnation);
     let text = "ä".repeat(5000);
-    let run =
-        Run { began: incarnation.began, duration: Duration::ZERO, outcome: Outcome::failure(text.as_str()) };
+    let run = Run {
+        began: incarnation.began,
+        duration: Duration::ZERO,
+        outcome: Outcome::failure(text.as_str()),
+        said: None,
+    };
     status.record(run);
     let mut next = Status::new(&check(), incarnation);
     let recalled = recalled(&RememberedCheck::of(&status)).expect("it was kept");

@@ -150,8 +150,9 @@ const showPanel = ({ node, check }) => {
   const earlier = failure && failure.began < lifeOf(check).began ? ', in an earlier incarnation' : '';
   say('failure', failure ? ran(failure) + earlier : 'none');
   const output = node.querySelector('.p-output');
-  hide(output, !failure || failure.text === null);
-  text(output, failure?.text ?? '');
+  const told = failure ? [failure.text, failure.said].filter(Boolean).join('\n\n') : '';
+  hide(output, !told);
+  text(output, told);
 };
 
 // The strip of the last runs: a slider, so that one stop of the tab key is enough for sixty runs.
@@ -255,8 +256,8 @@ const show = () => {
     text(node.querySelector('small'), `${own.filter(({ state }) => state === 'healthy').length} of ${own.length} healthy`);
   }
   if (isFirst) {
-    const isLong = output => output.includes('\n') || output.length > LONG_OUTPUT;
-    const failing = [...rows.values()].filter(({ check }) => mood(check) === 'bad' && isLong(check.last_failure?.text ?? ''));
+    const isLong = run => run && (run.said || (run.text ?? '').length > LONG_OUTPUT);
+    const failing = [...rows.values()].filter(({ check }) => mood(check) === 'bad' && isLong(check.last_failure));
     failing.slice(0, OPEN_AT_FIRST).forEach(row => toggle(row, true));
     follow();
   }

@@ -133,8 +133,11 @@ pub struct RunPart {
     pub seconds: f64,
     /// `success`, `failure` or `timeout`.
     pub result: String,
-    /// The reason, warning or output: on one line in `last`, all its lines in `last_failure`.
+    /// The reason or warning, on one line.
     pub text: Option<String>,
+    /// The beginning of what the app said, all its lines; only of `last_failure`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub said: Option<String>,
 }
 
 /// Runs, in columns because there are many.

@@ -96,7 +96,7 @@ mod tests {
         for number in 0..150 {
             let outcome = if number % 2 == 0 { Outcome::Success } else { Outcome::failure("no") };
             let began = first + Duration::from_secs(number);
-            history.push(&Run { began, duration: Duration::from_millis(number), outcome });
+            history.push(&Run { began, duration: Duration::from_millis(number), outcome, said: None });
             let remembered: Vec<_> = history.iter().collect();
             assert_eq!(remembered.len(), HISTORY.min(usize::try_from(number).unwrap() + 1));
             let kind = if number % 2 == 0 { Kind::Success } else { Kind::Failure };
@@ -113,7 +113,7 @@ mod tests {
         let year = Duration::from_secs(365 * 24 * 3600);
         let mut history = History::default();
         for began in [first, first + year] {
-            history.push(&Run { began, duration: year, outcome: Outcome::Success });
+            history.push(&Run { began, duration: year, outcome: Outcome::Success, said: None });
         }
         let remembered: Vec<_> = history.iter().map(|run| (run.began, run.duration.as_secs())).collect();
         assert_eq!(remembered, [(first, 4294), (first + year, 4294)]);

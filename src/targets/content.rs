@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::Stage;
 use super::pattern::Pattern;
 use crate::blocking::Place;
 use crate::grammar::{Given, options};
@@ -42,20 +43,49 @@ impl Content {
     ///
     /// # Errors
     /// What is not as it has to be.
-    pub async fn judge(&self, name: &str, content: &Bytes, place: &Place) -> Result<(), String> {
+    pub async fn judge(
+        &self,
+        name: &str,
+        content: &Bytes,
+        place: &Place,
+        stage: &Stage<'_>,
+    ) -> Result<(), String> {
+        let judged = self.hold(name, content, place, stage).await;
+        judged.map_err(|wrong| {
+            if let Some(coding) = coding(content) {
+                return format!(
+                    "{name} is compressed ({coding}); ask for Accept-Encoding: identity (_HTTP_HEADERS)"
+                );
+            }
+            stage.hear(content);
+            wrong
+        })
+    }
+
+    async fn hold(
+        &self,
+        name: &str,
+        content: &Bytes,
+        place: &Place,
+        stage: &Stage<'_>,
+    ) -> Result<(), String> {
         let is_cut = content.len() >= CONTENT_LIMIT;
         let looked_at =
             if is_cut { format!("the first {CONTENT_LIMIT} bytes of {name}") } else { name.to_owned() };
         let verb = if is_cut { "do" } else { "does" };
+        let begins = || {
+            let is_empty = content.is_empty();
+            if is_empty { "it is empty".to_owned() } else { format!("it begins {}", stage.hear(content)) }
+        };
         if let Some(wanted) = &self.matches
             && !wanted.is_match(content, place).await?
         {
-            return Err(format!("{looked_at} {verb} not match {:?}", wanted.as_str()));
+            return Err(format!("{looked_at} {verb} not match {wanted}: {}", begins()));
         }
         if let Some(unwanted) = &self.matches_not
             && unwanted.is_match(content, place).await?
         {
-            return Err(format!("{name} matches {:?}", unwanted.as_str()));
+            return Err(format!("{name} matches {unwanted}: {}", begins()));
         }
         match &self.json {
             None => Ok(()),
@@ -64,6 +94,15 @@ impl Content {
             }
             Some(conditions) => judge_json(conditions, name, content, place).await,
         }
+    }
+}
+
+/// How content is compressed, which nobody asked for: by its first bytes (RFC 1952, RFC 8878).
+fn coding(content: &[u8]) -> Option<&'static str> {
+    match content {
+        [0x1f, 0x8b, ..] => Some("gzip"),
+        [0x28, 0xb5, 0x2f, 0xfd, ..] => Some("zstd"),
+        _ => None,
     }
 }
 

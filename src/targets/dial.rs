@@ -8,6 +8,7 @@ mod stream;
 mod tls;
 
 use std::sync::OnceLock;
+use std::time::Duration;
 
 use crate::blocking::Place;
 use crate::grammar::Given;
@@ -15,8 +16,8 @@ use crate::grammar::path::Path;
 use crate::grammar::remote::{At, Remote};
 use crate::grammar::url::Authority;
 
-use super::LocalPort;
 use super::place::Inside;
+use super::{LocalPort, Progress, Stage};
 
 pub use connection::Connection;
 pub use stream::{BoxStream, Limited, Stream};
@@ -61,25 +62,50 @@ impl Dial {
     ///
     /// # Errors
     /// Why that cannot be.
-    pub async fn open(&self) -> Result<Stream, String> {
-        match &self.to {
-            To::Host(authority) => self.open_to(authority, self.is_tls).await,
+    pub async fn open(&self, stage: &Stage<'_>) -> Result<Stream, String> {
+        let stream = match &self.to {
+            To::Host(authority) => return self.open_to(authority, self.is_tls, stage).await,
             To::Socket(socket) => socket.connect(&self.place).await.map(Stream::Unix),
-        }
+        };
+        stage.reach(Progress::Greeted);
+        stream
     }
 
     /// Opens a connection to another host, as a redirect asks for it.
     ///
     /// # Errors
     /// Why that cannot be.
-    pub async fn open_to(&self, authority: &Authority, is_tls: bool) -> Result<Stream, String> {
+    pub async fn open_to(
+        &self,
+        authority: &Authority,
+        is_tls: bool,
+        stage: &Stage<'_>,
+    ) -> Result<Stream, String> {
         let Authority { host, port } = authority;
-        if !is_tls {
-            return name::connect(host, *port, &self.place).await.map(Stream::Tcp);
+        let stream = if is_tls {
+            // The files first: no connection is to wait for them.
+            let client = self.tls.get_or_init(Box::default).client(host, &self.place).await?;
+            let connection = name::connect(host, *port, &self.place).await?;
+            stage.reach(Progress::Connected);
+            client.greet(connection).await?
+        } else {
+            name::connect(host, *port, &self.place).await.map(Stream::Tcp)?
+        };
+        stage.reach(Progress::Greeted);
+        Ok(stream)
+    }
+
+    /// Returns why there was nobody to speak to when `timeout` had passed, if there was nobody.
+    pub fn unconnected(&self, stage: &Stage<'_>, timeout: Duration) -> Option<String> {
+        if !stage.has_reached(Progress::Connected) {
+            return Some(format!("timeout: no connection within {timeout:?}"));
         }
-        // The files first: no connection is to wait for them.
-        let client = self.tls.get_or_init(Box::default).client(host, &self.place).await?;
-        client.greet(name::connect(host, *port, &self.place).await?).await
+        let reason = || {
+            format!(
+                "timeout: connected, but the TLS handshake was not over within {timeout:?}; does it speak TLS?"
+            )
+        };
+        (!stage.has_reached(Progress::Greeted)).then(reason)
     }
 
     /// The host and port, if it is not a unix socket.

@@ -1,5 +1,6 @@
 //! `tcp://`, `tls://` and `unix:`: a connection opens, and the peer answers as expected where that is asked.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -11,7 +12,8 @@ use super::pattern::Pattern;
 use super::place::Inside;
 use super::reason::io_reason;
 use super::source::Source;
-use super::{Attempt, LocalPort, Stage};
+use super::stage::quoted;
+use super::{Attempt, LocalPort, SAID_LIMIT, Stage};
 use crate::blocking::Place;
 use crate::grammar::path::Path;
 use crate::grammar::remote::Remote;
@@ -46,10 +48,9 @@ impl Dialogue {
 }
 
 impl Dialogue {
-    async fn hold(&self, stage: &Stage) -> Result<(), String> {
-        let mut stream = self.dial.open().await?;
-        stage.connected();
-        let result = self.script.play(&mut stream, self.dial.place()).await;
+    async fn hold(&self, stage: &Stage<'_>) -> Result<(), String> {
+        let mut stream = self.dial.open(stage).await?;
+        let result = self.script.play(&mut stream, self.dial.place(), stage).await;
         if self.dial.is_tls() || !self.script.is_silent() {
             stream.leave();
         }
@@ -58,16 +59,23 @@ impl Dialogue {
 }
 
 impl Attempt for Dialogue {
-    async fn attempt(&self, stage: &Stage) -> Outcome {
+    async fn attempt(&self, stage: &Stage<'_>) -> Outcome {
         self.hold(stage).await.map_or_else(Outcome::failure, |()| Outcome::Success)
     }
 
-    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
-        if stage.is_connected() {
-            format!("timeout: no expected answer within {timeout:?}")
-        } else {
-            format!("timeout: no connection within {timeout:?}")
+    /// A wrong answer is no silence: it was waited for whether more comes.
+    fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome {
+        if let (Some(said), Some(expect)) = (stage.said(), &self.script.expect) {
+            let said = quoted(&said);
+            return Outcome::failure(format!(
+                "answered {said}, which does not match {expect}, and no more within {timeout:?}"
+            ));
         }
+        Outcome::timeout(
+            self.dial
+                .unconnected(stage, timeout)
+                .unwrap_or_else(|| format!("timeout: connected, but no answer within {timeout:?}")),
+        )
     }
 
     fn local_port(&self) -> Option<LocalPort> {
@@ -98,6 +106,9 @@ impl Script {
     /// Takes `_SEND` and `_EXPECT`.
     fn parse(given: &mut Given) -> Self {
         let send = given.take_bytes(options::SEND, |text| unescaped(text.as_bytes()));
+        if let Some(send) = &send {
+            given.confide(send);
+        }
         Self {
             send: Source::take(send, options::SEND_FILE, unescaped, given),
             expect: given.take(options::EXPECT, Pattern::read_bytes),
@@ -114,32 +125,45 @@ impl Script {
         &self,
         stream: &mut (impl AsyncRead + AsyncWrite + Unpin),
         place: &Place,
+        stage: &Stage<'_>,
     ) -> Result<(), String> {
         if let Some(send) = &self.send {
-            let sent = stream.write_all(&send.get(place).await?).await;
+            let bytes = send.get(place).await?;
+            if let Cow::Owned(fresh) = &bytes {
+                stage.confide(fresh);
+            }
+            let sent = stream.write_all(&bytes).await;
             sent.map_err(|error| format!("sending failed: {}", io_reason(&error)))?;
         }
         let Some(expect) = &self.expect else { return Ok(()) };
         let mut answer = Vec::new();
         while !expect.is_match(&Bytes::copy_from_slice(&answer), place).await? {
-            let room = ANSWER_LIMIT - answer.len();
-            let read = (&mut *stream).take(room as u64).read_buf(&mut answer).await;
-            if read.map_err(|error| format!("reading failed: {}", io_reason(&error)))? == 0 {
-                return Err(mismatch(&answer));
+            if !answer.is_empty() && answer.len() <= SAID_LIMIT {
+                stage.hear(&answer);
             }
             // A peer that sends byte by byte must not have the whole answer searched for each of them.
             sleep(PAUSE_PER_BYTE * u32::try_from(answer.len()).unwrap_or(u32::MAX)).await;
+            let room = ANSWER_LIMIT - answer.len();
+            let read = (&mut *stream).take(room as u64).read_buf(&mut answer).await;
+            if read.map_err(|error| format!("reading failed: {}", io_reason(&error)))? == 0 {
+                return Err(mismatch(&answer, expect, stage));
+            }
         }
         Ok(())
     }
 }
 
-/// Says how an answer ended that never matched; what it held may be a secret and is not repeated.
-fn mismatch(answer: &[u8]) -> String {
+/// Says how an answer ended that never matched.
+fn mismatch(answer: &[u8], expect: &Pattern, stage: &Stage<'_>) -> String {
     match answer.len() {
         0 => "the peer closed the connection without an answer".to_owned(),
-        ANSWER_LIMIT.. => format!("the first {ANSWER_LIMIT} bytes of the answer do not match"),
-        length => format!("the peer closed the connection, its answer of {length} bytes does not match"),
+        ANSWER_LIMIT.. => {
+            format!("answered {}: its first {ANSWER_LIMIT} bytes do not match {expect}", stage.hear(answer))
+        }
+        _ => format!(
+            "answered {}, which does not match {expect}, and closed the connection",
+            stage.hear(answer)
+        ),
     }
 }
 
@@ -171,6 +195,7 @@ fn unescaped(text: &[u8]) -> Result<Vec<u8>, String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::grammar::Secrets;
 
     fn script(send: &str, expect: &str) -> Script {
         Script {
@@ -190,7 +215,9 @@ mod tests {
 
     /// What comes of a dialogue with a peer that says `pieces`.
     async fn played(send: &str, expect: &str, pieces: &[&[u8]]) -> Result<(), String> {
-        script(send, expect).play(&mut peer(pieces), &Place::default()).await
+        script(send, expect)
+            .play(&mut peer(pieces), &Place::default(), &Stage::new(&Secrets::default()))
+            .await
     }
 
     #[tokio::test]
@@ -199,15 +226,19 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_that_never_matches_is_not_repeated() {
-        let reason = played("", "PONG", &[b"secret"]).await.unwrap_err();
-        assert_eq!(reason, "the peer closed the connection, its answer of 6 bytes does not match");
+    async fn an_answer_that_never_matches_is_told() {
+        let reason = played("", r"\+PONG", &[b"-NOAUTH\r\n"]).await.unwrap_err();
+        assert_eq!(
+            reason,
+            r#"answered "-NOAUTH\r\n", which does not match /\+PONG/, and closed the connection"#
+        );
     }
 
     #[tokio::test]
     async fn an_endless_answer_is_cut() {
         let reason = played("", "y", &[&vec![b'x'; 64 * 1024]]).await.unwrap_err();
-        assert_eq!(reason, "the first 10240 bytes of the answer do not match");
+        let begins = format!("answered \"{}…\"", "x".repeat(80));
+        assert_eq!(reason, format!("{begins}: its first 10240 bytes do not match /y/"));
     }
 
     /// A peer that says `pieces` one by one, whatever it hears, and closes.

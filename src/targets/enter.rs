@@ -11,6 +11,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::os::unix::ffi::{OsStrExt, OsStringExt};
 use std::os::unix::process::CommandExt;
+use std::path::PathBuf;
 use std::process::Command;
 
 use nix::errno::Errno;
@@ -34,6 +35,13 @@ pub const ENTER: &str = "enter";
 
 /// Where commands are looked for in a container that does not say (runc's default).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+/// The exit status of a command that could not be started, as of other programs that start programs (env(1)).
+pub const NOT_STARTED: u8 = 125;
+
+/// What to do about a program that is missing.
+const MISSING_HERE: &str = " in the sidecar's image, where exec checks run: put it there, or run it in the app's \
+                            container (_IN_PROCESS)";
 
 const NOT_FOR_PEOPLE: &str = "this command is for health-proxy itself";
 
@@ -66,7 +74,7 @@ pub fn is_on_the_way(id: Pid) -> bool {
 pub fn start(words: &[&str]) -> String {
     let [program, arguments @ ..] = words else { return NOT_FOR_PEOPLE.to_owned() };
     let error = Command::new(program).args(arguments).exec();
-    format!("cannot start {program:?}: {}", io_reason(&error))
+    cannot_start(program, &error, "", MISSING_HERE)
 }
 
 /// Goes into a container and becomes a command there. Where it goes well it does not return.
@@ -84,7 +92,28 @@ pub fn enter(arguments: &[&str]) -> String {
     };
     let mut command = Command::new(program);
     let error = command.args(arguments).env_clear().envs(environment).exec();
-    format!("cannot start {program:?} in the container of {name:?}: {}", io_reason(&error))
+    cannot_start(program, &error, &format!(" in the container of {name:?}"), "")
+}
+
+/// Why a program cannot be started `at` a place. Linux says of a script without its interpreter what it says of a program
+/// that does not exist (execve(2)).
+fn cannot_start(program: &str, error: &io::Error, at: &str, remedy: &str) -> String {
+    let reason = io_reason(error);
+    let is_missing = error.kind() == io::ErrorKind::NotFound;
+    let is_there = is_missing && places(program).any(|place| place.exists());
+    let more = match (is_missing, is_there) {
+        (true, true) => ": it is there, but the interpreter in its first line, or its loader, is not",
+        (true, false) => remedy,
+        _ => "",
+    };
+    format!("cannot start {program:?}{at}: {reason}{more}")
+}
+
+/// Where a program may be.
+fn places(program: &str) -> impl Iterator<Item = PathBuf> + use<'_> {
+    let path = std::env::var_os("PATH").filter(|_| !program.contains('/')).unwrap_or_default();
+    let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+    folders.into_iter().map(move |folder| folder.join(program))
 }
 
 /// Goes into the container, and gives the environment there.

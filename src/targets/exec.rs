@@ -16,14 +16,17 @@ use tokio::runtime::Handle;
 
 use super::place::Inside;
 use super::reason::io_reason;
-use super::{Attempt, Stage, enter};
+use super::{Attempt, Progress, SAID_LIMIT, Stage, enter};
 use crate::blocking::{Place, Turn};
 use crate::grammar::{self, Given};
 use crate::orphans;
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, beginning};
 
 /// How much of a command's output is kept, in bytes (`pkg/probe/exec/exec.go`, `maxReadLength`).
 const OUTPUT_LIMIT: usize = 10 * 1024;
+
+/// How much of it a reason repeats, in bytes: how the command ended is to stand on the same line.
+const REASON_LIMIT: usize = 800;
 
 /// A command and its arguments.
 #[derive(Debug)]
@@ -49,20 +52,22 @@ impl Exec {
         Ok(enter::inside(inside.name(), process, self.words.words()).into())
     }
 
-    async fn run(&self, stage: &Stage) -> Result<Outcome, String> {
+    async fn run(&self, stage: &Stage<'_>) -> Result<Outcome, String> {
         let command = self.command().await?;
         let turn = self.place.turn().await;
         let program = &self.words.program;
         let (group, output) = self
             .start(command, stage, turn)
             .map_err(|error| format!("cannot start {program:?}: {}", io_reason(&error)))?;
-        finish(group, output).await.map_err(|error| format!("cannot run {program:?}: {}", io_reason(&error)))
+        finish(group, output, stage)
+            .await
+            .map_err(|error| format!("cannot run {program:?}: {}", io_reason(&error)))
     }
 
     fn start<'a>(
         &'a self,
         mut command: Command,
-        stage: &'a Stage,
+        stage: &'a Stage<'a>,
         turn: Turn,
     ) -> io::Result<(Group<'a>, Output)> {
         orphans::end_those_of_past_runs();
@@ -76,15 +81,15 @@ impl Exec {
 }
 
 impl Attempt for Exec {
-    async fn attempt(&self, stage: &Stage) -> Outcome {
+    async fn attempt(&self, stage: &Stage<'_>) -> Outcome {
         self.run(stage).await.unwrap_or_else(Outcome::failure)
     }
 
-    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
-        match self.place.waits_for().filter(|_| !stage.is_connected()) {
+    fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome {
+        Outcome::timeout(match self.place.waits_for().filter(|_| !stage.has_reached(Progress::Connected)) {
             Some(silence) => format!("timeout: {silence} within {timeout:?}"),
             None => format!("command timed out: {:?} timed out after {timeout:?}", self.words.program),
-        }
+        })
     }
 
     fn inside(&self) -> Option<&Inside> {
@@ -93,43 +98,52 @@ impl Attempt for Exec {
 }
 
 /// Reads while the command runs, so that it never blocks on a full pipe, and judges it when it exits.
-async fn finish(mut group: Group<'_>, mut output: Output) -> io::Result<Outcome> {
+async fn finish(mut group: Group<'_>, mut output: Output, stage: &Stage<'_>) -> io::Result<Outcome> {
     let status = tokio::select! {
         biased;
         status = group.wait() => status?,
-        () = output.drain() => group.wait().await?,
+        () = output.drain(stage) => group.wait().await?,
     };
     if status.success() {
         return Ok(Outcome::Success);
     }
     output.read_what_is_there();
-    Ok(Outcome::failure(reason(status, &output.kept)))
+    stage.hear(&output.kept);
+    Ok(Outcome::failure(reason(status, &stage.hidden(&output.kept))))
 }
 
-/// What the kubelet would say: the output; or how the command ended where it said nothing.
-fn reason(status: ExitStatus, output: &[u8]) -> String {
-    let text = String::from_utf8_lossy(output);
-    match (text.trim_end(), status.signal()) {
-        ("", Some(number)) => {
-            let name = Signal::try_from(number).map_or("unknown signal", Signal::as_str);
-            format!("command was killed by signal {number} ({name})")
+/// What the kubelet would say, which is the output, and how the command ended.
+fn reason(status: ExitStatus, output: &str) -> String {
+    let end = match (status.signal(), status.code()) {
+        (Some(number), _) if number == Signal::SIGKILL as i32 => {
+            "killed by SIGKILL (the memory limit of the sidecar?)".to_owned()
         }
-        ("", None) => format!("command exited with status {}", status.code().unwrap_or_default()),
-        (text, _) => text.to_owned(),
+        (Some(number), _) => {
+            format!("killed by {}", Signal::try_from(number).map_or("an unknown signal", Signal::as_str))
+        }
+        (None, code) => format!("exit status {}", code.unwrap_or_default()),
+    };
+    match output.trim() {
+        "" => format!("{end}, and nothing was printed"),
+        // Our own words, of a command that was never started.
+        text if status.code() == Some(i32::from(enter::NOT_STARTED)) => text.to_owned(),
+        text => {
+            format!("{} ({end})", beginning(text, REASON_LIMIT))
+        }
     }
 }
 
 /// A command and all that it started in its process group; whatever is left of them is killed with this value.
 struct Group<'a> {
     exec: &'a Exec,
-    stage: &'a Stage,
+    stage: &'a Stage<'a>,
     /// The command, and the turn that lasts as long as it lives; nothing once both were handed on.
     leader: Option<(Child, Turn)>,
     id: Option<Pid>,
 }
 
 impl<'a> Group<'a> {
-    fn new(exec: &'a Exec, stage: &'a Stage, leader: Child, turn: Turn) -> Self {
+    fn new(exec: &'a Exec, stage: &'a Stage<'a>, leader: Child, turn: Turn) -> Self {
         let id = leader.id().and_then(|id| i32::try_from(id).ok()).map(Pid::from_raw);
         id.into_iter().for_each(orphans::run_began);
         Self { exec, stage, leader: Some((leader, turn)), id }
@@ -149,7 +163,7 @@ impl<'a> Group<'a> {
         if enter::is_on_the_way(id) {
             self.exec.place.note(format!("the file system did not answer for {program}"));
         } else {
-            self.stage.connected();
+            self.stage.reach(Progress::Connected);
             self.exec.place.note(format!(
                 "{program} of an earlier run was killed and does not die: what it waits for does not answer"
             ));
@@ -192,11 +206,13 @@ impl Output {
     }
 
     /// Reads to the end: keeps the beginning, so that the command never blocks on a full pipe.
-    async fn drain(&mut self) {
+    async fn drain(&mut self, stage: &Stage<'_>) {
         while self.kept.len() < OUTPUT_LIMIT {
             let room = OUTPUT_LIMIT - self.kept.len();
             match (&mut self.pipe).take(room as u64).read_buf(&mut self.kept).await {
                 Ok(0) | Err(_) => return,
+                // In case that it says no more and does not end.
+                Ok(_) if self.kept.len() <= SAID_LIMIT => drop(stage.hear(&self.kept)),
                 Ok(_) => {}
             }
         }

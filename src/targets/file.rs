@@ -52,7 +52,7 @@ impl File {
         Self { path, inside, place: Place::default(), is_to_be_absent, max_age, content }
     }
 
-    async fn hold_to_it(&self) -> Result<(), String> {
+    async fn hold_to_it(&self, stage: &Stage<'_>) -> Result<(), String> {
         let name = self.path.display();
         let wrong = |reason: String| format!("{name}: {reason}");
         let limit = if self.content.is_some() { SMALL + 1 } else { 0 };
@@ -70,7 +70,7 @@ impl File {
             room = Some(Room::get().await?);
             found = self.look(CONTENT_LIMIT).await?.map_err(|error| wrong(io_reason(&error)))?;
         }
-        let judged = content.judge("its content", &Bytes::from(found.content), &self.place).await;
+        let judged = content.judge("its content", &Bytes::from(found.content), &self.place, stage).await;
         drop(room);
         judged.map_err(wrong)
     }
@@ -126,8 +126,8 @@ impl Found {
 }
 
 impl Attempt for File {
-    async fn attempt(&self, _: &Stage) -> Outcome {
-        self.hold_to_it().await.map_or_else(Outcome::failure, |()| Outcome::Success)
+    async fn attempt(&self, stage: &Stage<'_>) -> Outcome {
+        self.hold_to_it(stage).await.map_or_else(Outcome::failure, |()| Outcome::Success)
     }
 
     fn inside(&self) -> Option<&Inside> {
@@ -138,7 +138,7 @@ impl Attempt for File {
         Some(&self.place)
     }
 
-    fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        format!("timeout: {} within {timeout:?}", self.silence())
+    fn timed_out(&self, _: &Stage<'_>, timeout: Duration) -> Outcome {
+        Outcome::timeout(format!("timeout: {} within {timeout:?}", self.silence()))
     }
 }

@@ -11,7 +11,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, TE, USER_AGENT};
 
 use super::dial::{Dial, Tls};
-use super::{AGENT, Attempt, LocalPort, Stage};
+use super::{AGENT, Attempt, LocalPort, Progress, Stage};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::Scheme;
@@ -62,15 +62,14 @@ impl Grpc {
         Self { dial: Dial::new(remote, tls, given), service: remote.service().to_owned(), accepted }
     }
 
-    async fn ask(&self, stage: &Stage) -> Result<Outcome, String> {
+    async fn ask(&self, stage: &Stage<'_>) -> Result<Outcome, String> {
         let unconnected =
             |reason| format!("error: failed to connect service at {:?}: {reason}", self.dial.host());
-        let stream = self.dial.open().await.map_err(unconnected)?;
-        stage.connected();
+        let stream = self.dial.open(stage).await.map_err(unconnected)?;
         let failed = |reason| format!("error: health rpc probe failed: {reason}");
         let message = Bytes::from(message::request(&self.service));
         let reply = call(stream, self.head().map_err(failed)?, message).await.map_err(failed)?;
-        Ok(reply.map_or_else(|refusal| Outcome::failure(refused(&refusal)), |status| self.judge(status)))
+        Ok(reply.map_or_else(|refusal| Outcome::failure(self.refused(&refusal)), |status| self.judge(status)))
     }
 
     fn head(&self) -> Result<Request<()>, String> {
@@ -91,19 +90,38 @@ impl Grpc {
         let name = name.map_or_else(|| status.to_string(), |&name| name.to_owned());
         Outcome::failure(format!("service unhealthy (responded with {name:?})"))
     }
+
+    fn refused(&self, refusal: &Refusal) -> String {
+        let Refusal { code, message } = refusal;
+        match *code {
+            Refusal::UNIMPLEMENTED => format!(
+                "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): {message}"
+            ),
+            Refusal::NOT_FOUND if !self.service.is_empty() => {
+                let said = if message.is_empty() { String::new() } else { format!(": {message}") };
+                format!("the server knows no service {:?} (code = NotFound){said}", self.service)
+            }
+            code => {
+                let name =
+                    CODES.get(usize::from(code)).map_or_else(|| code.to_string(), |&name| name.to_owned());
+                format!("error: health rpc probe failed: rpc error: code = {name} desc = {message}")
+            }
+        }
+    }
 }
 
 impl Attempt for Grpc {
-    async fn attempt(&self, stage: &Stage) -> Outcome {
+    async fn attempt(&self, stage: &Stage<'_>) -> Outcome {
         self.ask(stage).await.unwrap_or_else(Outcome::failure)
     }
 
-    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
-        if stage.is_connected() {
+    fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome {
+        let reason = if stage.has_reached(Progress::Greeted) {
             format!("timeout: health rpc did not complete within {timeout:?}")
         } else {
             format!("timeout: failed to connect service {:?} within {timeout:?}", self.dial.host())
-        }
+        };
+        Outcome::timeout(reason)
     }
 
     fn local_port(&self) -> Option<LocalPort> {
@@ -117,17 +135,6 @@ impl Attempt for Grpc {
     fn place(&self) -> Option<&Place> {
         Some(self.dial.place())
     }
-}
-
-fn refused(refusal: &Refusal) -> String {
-    let Refusal { code, message } = refusal;
-    if *code == Refusal::UNIMPLEMENTED {
-        return format!(
-            "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): {message}"
-        );
-    }
-    let name = CODES.get(usize::from(*code)).map_or_else(|| code.to_string(), |&name| name.to_owned());
-    format!("error: health rpc probe failed: rpc error: code = {name} desc = {message}")
 }
 
 /// `_STATUS`: a list of serving statuses.
@@ -151,17 +158,26 @@ mod tests {
     }
 
     #[test]
-    fn refusals_read_as_in_the_kubelet() {
-        let text = |code, message: &str| refused(&Refusal { code, message: message.to_owned() });
-        assert_eq!(
-            text(5, "unknown service"),
-            "error: health rpc probe failed: rpc error: code = NotFound desc = unknown service"
-        );
-        assert_eq!(
-            text(12, "unknown service grpc.health.v1.Health"),
-            "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): \
-             unknown service grpc.health.v1.Health"
-        );
-        assert_eq!(text(99, "x"), "error: health rpc probe failed: rpc error: code = 99 desc = x");
+    fn refusals_read_as_in_the_kubelet_or_say_more() {
+        let text = |service: &str, code, message: &str| {
+            let spec = format!("grpc://:1/{service}");
+            let Ok(crate::grammar::Kind::Grpc(remote)) =
+                crate::grammar::TargetSpec::read(&spec).map(|spec| spec.kind)
+            else {
+                panic!("a grpc target");
+            };
+            let grpc = Grpc::new(&remote, &mut Given::new("LIVENESS_A", options::Options::default()));
+            grpc.refused(&Refusal { code, message: message.to_owned() })
+        };
+        let rpc = "error: health rpc probe failed: rpc error: code =";
+        for (service, code, message, expected) in [
+            ("my.Service", 5, "unknown service", "the server knows no service \"my.Service\" (code = NotFound): unknown service".to_owned()),
+            ("my.Service", 5, "", "the server knows no service \"my.Service\" (code = NotFound)".to_owned()),
+            ("", 5, "gone", format!("{rpc} NotFound desc = gone")),
+            ("", 12, "unknown service grpc.health.v1.Health", "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): unknown service grpc.health.v1.Health".to_owned()),
+            ("", 99, "x", format!("{rpc} 99 desc = x")),
+        ] {
+            assert_eq!(text(service, code, message), expected);
+        }
     }
 }

@@ -12,7 +12,7 @@ use std::time::Duration;
 use super::content::{CONTENT_LIMIT, Content};
 use super::dial::{Dial, Tls};
 use super::place::Inside;
-use super::{Attempt, LocalPort, Stage};
+use super::{Attempt, LocalPort, Progress, Stage};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::{Scheme, Url};
@@ -60,8 +60,8 @@ impl Http {
         Ok(Self { url: remote.url(), dial: Dial::new(remote, tls, given), request, status, content })
     }
 
-    async fn follow(&self, stage: &Stage) -> Result<Outcome, String> {
-        let prepared = self.request.prepare(self.dial.place()).await?;
+    async fn follow(&self, stage: &Stage<'_>) -> Result<Outcome, String> {
+        let prepared = self.request.prepare(self.dial.place(), stage).await?;
         let (mut moved, mut method) = (None, Cow::Borrowed(self.request.method()));
         for _ in 0..MAX_REQUESTS {
             let url = moved.as_ref().unwrap_or(&self.url);
@@ -71,7 +71,7 @@ impl Http {
                     method = redirected_method(method, answer.status);
                     moved = Some(next);
                 }
-                _ => return self.judge(answer).await,
+                _ => return self.judge(answer, stage).await,
             }
         }
         Err(format!("stopped after {MAX_REQUESTS} redirects"))
@@ -82,18 +82,21 @@ impl Http {
         prepared: &Prepared,
         url: &Url,
         method: &Method,
-        stage: &Stage,
+        stage: &Stage<'_>,
     ) -> Result<Answer, String> {
-        let (stream, host) = if self.is_own(url) {
-            (self.dial.open().await?, self.dial.host())
+        let is_own = self.is_own(url);
+        let (stream, host) = if is_own {
+            (self.dial.open(stage).await, self.dial.host())
         } else {
             let is_tls = url.scheme == Scheme::Https;
-            (self.dial.open_to(&url.authority, is_tls).await?, url.authority.shown())
+            (self.dial.open_to(&url.authority, is_tls, stage).await, url.authority.shown())
         };
-        stage.connected();
+        let led = |reason| if is_own { reason } else { format!("redirected to {}: {reason}", url.shown()) };
+        let stream = stream.map_err(led)?;
         let request = prepared.written(method, &url.path_and_query, &host, method == self.request.method());
         let limits = if self.content.is_some() { LIMITS_OF_CONTENT } else { LIMITS };
-        exchange(stream, &request, *method == Method::HEAD, limits).await
+        let on_head = || stage.reach(Progress::Answered);
+        exchange(stream, &request, *method == Method::HEAD, limits, on_head).await.map_err(led)
     }
 
     /// Whether `url` is where the target itself leads, and not only a redirect.
@@ -101,16 +104,17 @@ impl Http {
         url.scheme == self.url.scheme && url.authority == self.url.authority
     }
 
-    async fn judge(&self, answer: Answer) -> Result<Outcome, String> {
+    async fn judge(&self, answer: Answer, stage: &Stage<'_>) -> Result<Outcome, String> {
         let status = answer.status;
         if !self.status.accepts(status) {
+            stage.hear(&answer.body.bytes);
             return Err(format!("HTTP probe failed with statuscode: {status}"));
         }
         let is_redirect = (300..400).contains(&status) && !self.status.names(status);
         let Body { bytes, room: _room } = answer.body;
         let body = Bytes::from(bytes);
         if let Some(content) = &self.content {
-            content.judge("the body", &body, self.dial.place()).await?;
+            content.judge("the body", &body, self.dial.place(), stage).await?;
         }
         if is_redirect {
             let shown = String::from_utf8_lossy(&body[..body.len().min(WARNING_BODY)]);
@@ -122,16 +126,16 @@ impl Http {
 }
 
 impl Attempt for Http {
-    async fn attempt(&self, stage: &Stage) -> Outcome {
+    async fn attempt(&self, stage: &Stage<'_>) -> Outcome {
         self.follow(stage).await.unwrap_or_else(Outcome::failure)
     }
 
-    fn timed_out(&self, stage: &Stage, timeout: Duration) -> String {
-        if stage.is_connected() {
-            format!("timeout: no complete answer within {timeout:?}")
-        } else {
-            format!("timeout: no connection within {timeout:?}")
-        }
+    fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome {
+        let has_head = stage.has_reached(Progress::Answered);
+        let missing =
+            if has_head { "headers, but the body was not complete" } else { "connected, but no headers" };
+        let unanswered = || format!("timeout: {missing} within {timeout:?}");
+        Outcome::timeout(self.dial.unconnected(stage, timeout).unwrap_or_else(unanswered))
     }
 
     fn local_port(&self) -> Option<LocalPort> {

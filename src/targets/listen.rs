@@ -41,12 +41,12 @@ impl Listen {
 }
 
 impl Attempt for Listen {
-    async fn attempt(&self, _: &Stage) -> Outcome {
+    async fn attempt(&self, _: &Stage<'_>) -> Outcome {
         self.judge(&Listeners::now()).map_or_else(Outcome::failure, |()| Outcome::Success)
     }
 
-    fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        format!("timeout: no look at the kernel's table of sockets within {timeout:?}")
+    fn timed_out(&self, _: &Stage<'_>, timeout: Duration) -> Outcome {
+        Outcome::timeout(format!("timeout: no look at the kernel's table of sockets within {timeout:?}"))
     }
 
     fn local_port(&self) -> Option<LocalPort> {

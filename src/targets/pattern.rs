@@ -1,6 +1,7 @@
 //! Options that are regular expressions. One that takes its time delays its own check and nothing else.
 
 use std::borrow::Cow;
+use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -63,11 +64,6 @@ impl Pattern {
         }
     }
 
-    /// The expression as it was written.
-    pub const fn as_str(&self) -> &str {
-        &self.written
-    }
-
     /// Whether some part of `text` matches.
     ///
     /// # Errors
@@ -78,8 +74,15 @@ impl Pattern {
             return Ok(self.regex.is_match(&alphabet.spelled(text)));
         }
         let (regex, text) = (Arc::clone(&self.regex), text.clone());
-        let silence = format!("matching {:?} did not end", self.as_str());
+        let silence = format!("matching {self} did not end");
         place.run(silence, move || regex.is_match(&alphabet.spelled(&text))).await
+    }
+}
+
+impl fmt::Display for Pattern {
+    /// Between slashes, as it was written.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "/{}/", self.written)
     }
 }
 

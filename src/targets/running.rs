@@ -50,14 +50,14 @@ impl Sought {
 }
 
 impl Attempt for Running {
-    async fn attempt(&self, _: &Stage) -> Outcome {
+    async fn attempt(&self, _: &Stage<'_>) -> Outcome {
         let sought = Arc::clone(&self.sought);
         let found = self.place.run("the processes of /proc did not answer", move || sought.find()).await;
         found.flatten().map_or_else(Outcome::failure, |()| Outcome::Success)
     }
 
-    fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        format!("timeout: no look at the processes of /proc within {timeout:?}")
+    fn timed_out(&self, _: &Stage<'_>, timeout: Duration) -> Outcome {
+        Outcome::timeout(format!("timeout: no look at the processes of /proc within {timeout:?}"))
     }
 
     /// It may not wait, so it reads no command line: it knows the process that the last run found, or one by its name.

@@ -62,7 +62,7 @@ impl Case {
         let mut status = Status::new(&check, incarnation);
         for result in self.results.chars() {
             let outcome = if result == 'S' { Outcome::Success } else { Outcome::failure("refused") };
-            status.record(Run { began: zero, duration: Duration::ZERO, outcome });
+            status.record(Run { began: zero, duration: Duration::ZERO, outcome, said: None });
         }
         status.due = Some(zero + timing.period);
         status.noted = self.noted.map(sockets);

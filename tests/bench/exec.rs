@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use health_proxy::grammar::options::{IN_PROCESS, OptionName};
-use health_proxy::grammar::{Given, TargetSpec};
+use health_proxy::grammar::{Given, Secrets, TargetSpec};
 use health_proxy::outcome::Outcome;
 use health_proxy::targets::enter::{ENTER, START, enter, start};
 use health_proxy::targets::{Attempt, Stage, Target};
@@ -91,7 +91,7 @@ fn target(options: &[(OptionName, &str)]) -> Target {
 }
 
 fn run(runtime: &tokio::runtime::Runtime, target: &Target) {
-    let outcome = runtime.block_on(target.attempt(&Stage::default()));
+    let outcome = runtime.block_on(target.attempt(&Stage::new(&Secrets::default())));
     assert_eq!(outcome, Outcome::Success);
 }
 

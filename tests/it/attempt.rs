@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use health_proxy::grammar::options::ALL;
-use health_proxy::grammar::{Given, TargetSpec};
+use health_proxy::grammar::{Given, Secrets, TargetSpec};
 use health_proxy::outcome::Outcome;
 use health_proxy::targets::{Attempt, Stage, Target};
 
@@ -39,10 +39,11 @@ pub async fn run(target: &Target) -> Outcome {
 
 /// Runs once as a check does, with its timeout.
 pub async fn run_within(target: &Target, limit: Duration) -> Outcome {
-    let stage = Stage::default();
+    let secrets = Secrets::default();
+    let stage = Stage::new(&secrets);
     match tokio::time::timeout(limit, target.attempt(&stage)).await {
         Ok(outcome) => outcome,
-        Err(_) => Outcome::Timeout(target.timed_out(&stage, limit).into()),
+        Err(_) => target.timed_out(&stage, limit),
     }
 }
 

@@ -29,7 +29,7 @@ fn a_regular_expression_that_takes_its_time() {
         ("READINESS_FAILURE_THRESHOLD", "1"),
     ]);
     let slow = || sidecar.get("/readyz/slow").body;
-    let reason = format!("timeout: matching {pattern:?} did not end within 100ms\n");
+    let reason = format!("timeout: matching /{pattern}/ did not end within 100ms\n");
     eventually("its reason is told", || (slow() == reason).then_some(()));
     let before = (runs(&sidecar, "fast"), runs(&sidecar, "slow"));
     eventually("others run on while it goes on and on", || {

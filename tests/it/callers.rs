@@ -39,18 +39,18 @@ fn answers_have_the_form_of_the_apiserver() {
         let body = sidecar.get("/readyz").body;
         (!body.contains("no result yet")).then_some(body)
     });
-    let expected = "[-]db failed: connection refused\n\
-                    [+]optional ok (not required, failing: connection refused)\n\
+    let expected = "[-]db failed: connection refused by 127.0.0.1:1\n\
+                    [+]optional ok (not required, failing: connection refused by 127.0.0.1:1)\n\
                     readyz check failed\n";
     assert_eq!(failing, expected);
     let excluded = sidecar.get("/readyz?verbose&exclude=db&exclude=a&exclude=b");
     let expected = "[+]db excluded: ok\n\
-                    [+]optional ok (not required, failing: connection refused)\n\
+                    [+]optional ok (not required, failing: connection refused by 127.0.0.1:1)\n\
                     warn: some health checks cannot be excluded: no matches for \"a\",\"b\"\n\
                     readyz check passed\n";
     assert_eq!((excluded.status, excluded.body.as_str()), (200, expected));
     assert_eq!(sidecar.get("/readyz?exclude=db").body, "ok");
-    assert_eq!(sidecar.get("/readyz/db").body, "connection refused\n");
+    assert_eq!(sidecar.get("/readyz/db").body, "connection refused by 127.0.0.1:1\n");
     assert_eq!(sidecar.get("/readyz/optional").body, "ok");
     assert_eq!(sidecar.get("/readyz/web").status, 404);
     assert_eq!(sidecar.get("/-/healthy").body, "ok");

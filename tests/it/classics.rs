@@ -83,7 +83,7 @@ fn kubia_readiness_follows_a_file_within_a_period() {
         ("READINESS_READY_PERIOD_SECONDS", "0.2"),
         ("READINESS_READY_FAILURE_THRESHOLD", "1"),
     ]);
-    let missing = format!("ls: {}: No such file or directory", file.display());
+    let missing = format!("ls: {}: No such file or directory (exit status 1)", file.display());
     let logged = sidecar.wait_for_log(&format!("Readiness probe failed: {missing}"));
     assert!(logged.contains("\"probe\":\"readiness\"") && logged.contains("\"duration\":"), "{logged}");
     let answer = sidecar.get("/readyz");
@@ -111,7 +111,8 @@ fn a_target_may_come_later_and_go_again() {
         ("READINESS_FAILURE_THRESHOLD", "2"),
     ]);
     eventually("a refused connection is the reason", || {
-        sidecar.get("/readyz").body.starts_with("[-]db failed: connection refused\n").then_some(())
+        let expected = format!("[-]db failed: connection refused by {address}\n");
+        sidecar.get("/readyz").body.starts_with(&expected).then_some(())
     });
     for _ in 0..2 {
         let listener = std::net::TcpListener::bind(address).unwrap();

@@ -28,7 +28,7 @@ fn check_runs_every_check_once_and_prints_a_table() {
     let failing = [passing[0], ("READINESS_RUN", "exec:sh -c 'echo broken; exit 1'")];
     let (code, table, _) = run(&["check"], &failing);
     assert_eq!(code, Some(1));
-    assert!(table.lines().nth(2).unwrap().ends_with("broken"), "{table}");
+    assert!(table.lines().nth(2).unwrap().ends_with("broken (exit status 1)"), "{table}");
     let optional = [failing[0], failing[1], ("READINESS_RUN_REQUIRED", "false")];
     assert_eq!(run(&["check"], &optional).0, Some(0));
     assert_eq!(run(&["check"], &[]).0, Some(2));
@@ -61,7 +61,7 @@ fn get_status_tells_why_a_pod_is_not_ready() {
     let get = |arguments: &[&str]| run(arguments, &[("HEALTH_PROXY_LISTEN", &address)]);
     let (code, table, errors) = get(&["get", "status"]);
     assert_eq!((code, errors.as_str()), (Some(0), ""));
-    assert!(table.contains("\n  run: \\u{1b}[2Jbroken\n"), "{table}");
+    assert!(table.contains("\n  run: \\u{1b}[2Jbroken (exit status 1)\n    | \\u{1b}[2Jbroken\n"), "{table}");
     assert!(!table.contains('\u{1b}'), "no colour in a pipe: {table}");
     let (code, json, _) = get(&["get", "status", "--json"]);
     let document: serde_json::Value = serde_json::from_str(&json).unwrap();

@@ -35,7 +35,13 @@ async fn two_hundred_and_fifty_six_kibibytes_of_a_body_are_looked_at() {
     let last = saying("x".repeat(256 * 1024 - line.len()) + line + "beyond");
     assert_eq!(judged(&last, &[("BODY_MATCHES", "has_leader 1\n$")]).await, Ok(()));
     let reason = judged(&last, &[("BODY_MATCHES", "beyond")]).await;
-    assert_eq!(reason, err("the first 262144 bytes of the body do not match \"beyond\""));
+    assert_eq!(
+        reason,
+        err(&format!(
+            "the first 262144 bytes of the body do not match /beyond/: it begins \"{}…\"",
+            "x".repeat(80)
+        ))
+    );
     let json = [("BODY_JSON", "/a = 1")];
     assert_eq!(judged(&last, &json).await, err("the body is longer than 262144 bytes, too long for JSON"));
     // Without a look at it, what is longer is no failure.
@@ -56,7 +62,7 @@ async fn what_a_body_must_not_hold() {
     let app = saying("status: DEGRADED");
     assert_eq!(judged(&app, &[("BODY_MATCHES_NOT", "ERROR|DOWN")]).await, Ok(()));
     let reason = judged(&app, &[("BODY_MATCHES_NOT", "DEGRADED")]).await;
-    assert_eq!(reason, err("the body matches \"DEGRADED\""));
+    assert_eq!(reason, err("the body matches /DEGRADED/: it begins \"status: DEGRADED\""));
     let both = [("BODY_MATCHES", "^status"), ("BODY_MATCHES_NOT", "DOWN")];
     assert_eq!(judged(&app, &both).await, Ok(()));
 }
@@ -167,8 +173,14 @@ async fn what_a_file_has_to_hold() {
         other => format!("{other:?}"),
     };
     assert_eq!(reason(&[("BODY_JSON", "/ready = true")]).await, "Success");
-    assert_eq!(reason(&[("BODY_MATCHES", "READY")]).await, "FILE: its content does not match \"READY\"");
-    assert_eq!(reason(&[("BODY_MATCHES_NOT", "ready")]).await, "FILE: its content matches \"ready\"");
+    assert_eq!(
+        reason(&[("BODY_MATCHES", "READY")]).await,
+        "FILE: its content does not match /READY/: it begins \"{\"ready\": true}\""
+    );
+    assert_eq!(
+        reason(&[("BODY_MATCHES_NOT", "ready")]).await,
+        "FILE: its content matches /ready/: it begins \"{\"ready\": true}\""
+    );
     directory.write("status", "x".repeat(100_000) + "end");
     assert_eq!(reason(&[("BODY_MATCHES", "xend$")]).await, "Success");
     fs::remove_file(&file).unwrap();

@@ -1,5 +1,7 @@
 //! `exec:` targets.
 
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::Command;
 
@@ -32,32 +34,45 @@ fn script(text: &str) -> String {
 #[test]
 fn the_exit_status_decides_and_the_output_is_the_reason() {
     assert_eq!(verdict(&["true"]), "ok");
-    assert_eq!(script("echo out; echo err >&2; exit 3"), "out err");
-    assert_eq!(script("exit 3"), "command exited with status 3");
-    assert_eq!(script("kill -9 $$"), "command was killed by signal 9 (SIGKILL)");
+    assert_eq!(script("echo out; echo err >&2; exit 3"), "out err (exit status 3)");
+    assert_eq!(script("exit 3"), "exit status 3, and nothing was printed");
+    assert_eq!(
+        script("kill -9 $$"),
+        "killed by SIGKILL (the memory limit of the sidecar?), and nothing was printed"
+    );
 }
 
 #[test]
 fn a_command_that_cannot_be_started_fails() {
-    assert_eq!(verdict(&["/no/such"]), "cannot start \"/no/such\": no such file or directory");
+    let missing = "no such file or directory in the sidecar's image, where exec checks run: put it there, or run it in the \
+                   app's container (_IN_PROCESS)";
+    for program in ["/no/such", "nonesuch"] {
+        assert_eq!(verdict(&[program]), format!("cannot start {program:?}: {missing}"));
+    }
+    let directory = Directory::new();
+    let script = directory.write("script", "#!/no/interpreter\n");
+    std::fs::set_permissions(&script, Permissions::from_mode(0o755)).unwrap();
+    let reason = verdict(&[&script]);
+    let expected = ": no such file or directory: it is there, but the interpreter in its first line, or its loader, is not";
+    assert_eq!(reason, format!("cannot start {script:?}{expected}"));
     assert_eq!(verdict(&["/"]), "cannot start \"/\": permission denied");
 }
 
 #[test]
 fn a_command_starts_with_nothing_of_ours() {
-    assert_eq!(script("kill -PIPE $$; echo ignored; exit 1"), "command was killed by signal 13 (SIGPIPE)");
+    assert_eq!(script("kill -PIPE $$; echo ignored; exit 1"), "killed by SIGPIPE, and nothing was printed");
     assert_eq!(script("grep -q 'SigBlk:.0*$' /proc/self/status"), "ok");
     // Whatever this test was started with.
     let inherited = Command::new("ls").arg("/proc/self/fd").output().unwrap();
     let inherited = String::from_utf8(inherited.stdout).unwrap().trim_end().replace('\n', " ");
-    assert_eq!(script("ls /proc/self/fd; exit 1"), inherited);
+    assert_eq!(script("ls /proc/self/fd; exit 1"), format!("{inherited} (exit status 1)"));
 }
 
 #[test]
 fn it_is_judged_when_it_exits_and_its_children_end_with_it() {
     let directory = Directory::new();
     let child = directory.at("child");
-    assert_eq!(script(&format!("sleep 600 & echo $! >{child}; echo early; exit 1")), "early");
+    assert_eq!(script(&format!("sleep 600 & echo $! >{child}; echo early; exit 1")), "early (exit status 1)");
     wait_until_gone(&child);
 }
 
@@ -84,7 +99,7 @@ fn a_run_that_takes_too_long_ends_with_its_whole_group() {
 #[test]
 fn a_flood_is_cut_and_never_blocks_the_command() {
     let reason = script("head -c 1000000 /dev/zero | tr '\\0' x; exit 1");
-    assert_eq!(reason, format!("{}…", "x".repeat(1024)));
+    assert_eq!(reason, format!("{}… (exit status 1)", "x".repeat(800)));
 }
 
 /// Waits until the process whose id is in `file` is dead, whoever reaps it.

@@ -15,7 +15,7 @@ use tonic_health::ServingStatus;
 use crate::attempt::{Directory, failure, problems, run, run_within, target};
 use crate::certificates::{Authority, Server};
 
-const NOT_FOUND: &str = "error: health rpc probe failed: rpc error: code = NotFound desc = ";
+const NOT_FOUND: &str = "the server knows no service \"my.own/Service\" (code = NotFound)";
 const UNIMPLEMENTED: &str =
     "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): ";
 
@@ -263,7 +263,7 @@ async fn servers_that_do_not_speak_http_2() {
     assert!(reason.starts_with("error: health rpc probe failed: "), "{reason}");
     assert_eq!(
         failure(&grpc(1, "")).await,
-        "error: failed to connect service at \"localhost:1\": connection refused"
+        "error: failed to connect service at \"localhost:1\": connection refused by localhost:1 (127.0.0.1 and ::1)"
     );
 }
 

@@ -66,6 +66,7 @@ fn a_command_has_the_files_the_directory_the_variables_and_the_user_of_the_app()
     let script = "exec:sh -c 'pwd; env; id -u; id -g; id -G; ls /run; exit 3'";
     let (passed, text) = pod.check(&ROOT, script, "my-app");
     assert!(!passed);
+    let text = text.strip_suffix(" (exit status 3)").expect("how it ended");
     let mut words: Vec<_> = text.split(' ').collect();
     words.sort_unstable();
     let expected = ["/work", "1000", "1000", "1000", "4242", "IN_APP=yes", "PATH=/bin", "PWD=/work", "ready"];
@@ -103,7 +104,7 @@ fn the_least_privileges_that_work_and_the_reasons_of_those_that_do_not() {
     }
     let all = root_with("+sys_ptrace,+sys_chroot,+setuid,+setgid,+kill");
     assert_eq!(check(&all, "exec:ls /run/ready"), pass(""));
-    assert_eq!(check(&all, "exec:sh -c 'id -u; exit 1'"), (false, "1000".to_owned()));
+    assert_eq!(check(&all, "exec:sh -c 'id -u; exit 1'"), (false, "1000 (exit status 1)".to_owned()));
     for missing in ["setuid", "setgid", "kill"] {
         let all = "+sys_ptrace,+sys_chroot,+setuid,+setgid,+kill";
         let without = check(&root_with(&all.replace(&format!(",+{missing}"), "")), "exec:ls /run/ready");
@@ -147,7 +148,7 @@ fn root_beside_root_needs_sys_chroot_alone_and_the_command_gets_no_more_than_the
     // Leaving the container by another chroot is for nobody.
     let _app = pod.start("app", 0);
     let escape = pod.check(&ROOT, "exec:chroot / ls", "my-app");
-    let reason = "chroot: can't change root directory to '/': Operation not permitted";
+    let reason = "chroot: can't change root directory to '/': Operation not permitted (exit status 1)";
     assert_eq!(escape, (false, reason.to_owned()));
 }
 

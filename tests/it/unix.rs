@@ -123,7 +123,7 @@ async fn a_real_redis_says_pong() {
         let wrong = target(&value, &[("SEND", r"QUIT\r\n"), ("EXPECT", "PONG")]);
         assert_eq!(
             failure(&wrong).await,
-            "the peer closed the connection, its answer of 5 bytes does not match"
+            "answered \"+OK\\r\\n\", which does not match /PONG/, and closed the connection"
         );
     }
 }

@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
+use nix::sys::signal::Signal;
+
 use crate::Scale;
 use crate::process::{self, Process, Starvation, scratch, stayed};
 use crate::sidecar::{Plan, Sidecar, eventually, past_runs, within};
@@ -53,7 +55,7 @@ fn kinds() -> Vec<Kind> {
         )),
         kind("holds-stdout", "echo early; sleep 300 & exit 1", "failure", "early"),
         kind("daemon-holds-stdout", "echo early; setsid sleep 300 & exit 1", "failure", "early"),
-        kind("closes-output", "exec >&- 2>&-; sleep 0.05; exit 3", "failure", "exited with status 3"),
+        kind("closes-output", "exec >&- 2>&-; sleep 0.05; exit 3", "failure", "exit status 3"),
         rare(kind("floods", "head -c 1000000000 /dev/zero; exit 1", "failure", r"\u{0}\u{0}\u{0}")),
         rare(kind("tree", "for i in $$(seq 200); do sleep 300 & done; exit 0", "success", "")),
         rare(kind("deep-tree", "n=${1:-40}; [ $n = 0 ] || sh -c \"$0\" $$((n-1)) & exit 0", "success", "")),
@@ -69,7 +71,10 @@ fn kinds() -> Vec<Kind> {
         kinds.push(match number {
             n if stopping.contains(&n) => late(kind(&name, &script, "timeout", "timed out")),
             n if harmless.contains(&n) => kind(&name, &script, "success", ""),
-            n => kind(&name, &script, "failure", &format!("killed by signal {n} ")),
+            n => {
+                let signal = Signal::try_from(n).expect("a signal");
+                kind(&name, &script, "failure", &format!("killed by {signal}"))
+            }
         });
     }
     kinds

@@ -63,7 +63,7 @@ fn ways(mount: &str, port: u16) -> Vec<Way> {
             "name",
             "tcp://no-answer.example:1".to_owned(),
             vec![],
-            "timeout: no answer to the lookup of no-answer.example within 200ms".to_owned(),
+            "timeout: the name no-answer.example was not resolved within 200ms".to_owned(),
         ),
     ]
 }

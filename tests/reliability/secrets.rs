@@ -9,13 +9,8 @@ use crate::table::Tally;
 use nix::sys::signal::Signal;
 
 /// Found nowhere else; the last is how basic authentication writes `canary-user:canary-password`.
-const CANARIES: [&str; 5] = [
-    "canary-password",
-    "canary-header",
-    "canary-sent",
-    "canary-answer",
-    "Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXBhc3N3b3Jk",
-];
+const CANARIES: [&str; 4] =
+    ["canary-password", "canary-header", "canary-sent", "Y2FuYXJ5LXVzZXI6Y2FuYXJ5LXBhc3N3b3Jk"];
 
 fn plan(name: &str, port: u16, closed: u16) -> Plan {
     let mut plan = Plan::new(name)
@@ -35,10 +30,10 @@ fn plan(name: &str, port: u16, closed: u16) -> Plan {
 }
 
 pub fn run(_: &Scale) -> Tally {
-    // Its answer holds a secret too: an answer that does not match is not repeated.
-    let port =
-        hostile::start(&[hostile::answering("HTTP/1.1 200 OK\r\nContent-Length: 13\r\n\r\ncanary-answer")])
-            [0];
+    // An app that echoes what it was sent: what it says is told, and that not.
+    let port = hostile::start(&[hostile::answering(
+        "HTTP/1.1 200 OK\r\nContent-Length: 57\r\n\r\nSaid: canary-header, canary-sent and \"canary-password\"?\r\n",
+    )])[0];
     let closed = crate::sidecar::free_port();
     let sidecar = plan("secrets", port, closed).start();
     let mut tally = Tally::default();

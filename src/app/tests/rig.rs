@@ -84,7 +84,7 @@ impl Script {
 }
 
 impl Attempt for Script {
-    async fn attempt(&self, _: &Stage) -> Outcome {
+    async fn attempt(&self, _: &Stage<'_>) -> Outcome {
         match self.next() {
             Step::Pass => Outcome::Success,
             Step::Fail => Outcome::failure("scripted"),
@@ -103,8 +103,8 @@ impl Attempt for Script {
         }
     }
 
-    fn timed_out(&self, _: &Stage, timeout: Duration) -> String {
-        format!("timed out after {timeout:?}")
+    fn timed_out(&self, _: &Stage<'_>, timeout: Duration) -> Outcome {
+        Outcome::timeout(format!("timed out after {timeout:?}"))
     }
 
     fn sight(&self, _: &Listeners) -> Sight {

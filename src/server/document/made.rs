@@ -144,20 +144,21 @@ impl Context<'_> {
             stale_seconds: stale,
             reason: reason.map(|why| self.told(why.to_string())),
             streak,
-            last: status.last.as_ref().map(|run| self.run(run, one_line)),
-            last_failure: status.last_failure.as_ref().map(|run| self.run(run, printable)),
+            last: status.last.as_ref().map(|run| self.run(run, None)),
+            last_failure: status.last_failure.as_ref().map(|run| self.run(run, run.said.as_deref())),
             next_run: status.due.map(|due| self.time(due)),
             runs: self.runs(status.history.iter()),
             timing: timing(&check.timing),
         }
     }
 
-    fn run(&self, run: &Run, shown: fn(&str) -> String) -> RunPart {
+    fn run(&self, run: &Run, said: Option<&str>) -> RunPart {
         RunPart {
             began: self.time(run.began),
             seconds: seconds(run.duration),
             result: run.outcome.kind().as_str().to_owned(),
-            text: run.outcome.text().map(|text| self.told(shown(text))),
+            text: run.outcome.text().map(|text| self.told(one_line(text))),
+            said: said.filter(|_| self.details).map(printable),
         }
     }
 

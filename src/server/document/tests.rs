@@ -42,7 +42,13 @@ fn state(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>)
     let published = checks.into_iter().enumerate().map(|(place, (check, outcomes))| {
         let mut status = Status::new(&check, container.incarnation());
         for outcome in outcomes {
-            status.record(Run { began: Instant::now(), duration: Duration::from_micros(1500), outcome });
+            let said = outcome.text().cloned();
+            status.record(Run {
+                began: Instant::now(),
+                duration: Duration::from_micros(1500),
+                outcome,
+                said,
+            });
         }
         let has_run = status.last.is_some();
         status.due = has_run.then(|| Instant::now() + check.timing.period);
@@ -103,6 +109,8 @@ fn shape(value: &Value) -> Value {
 fn the_shape_is_stable() {
     let state = state(true, [(check(Probe::Readiness, "db"), failures(3))]);
     let run = json!({"began": "number", "seconds": "number", "result": "string", "text": "string"});
+    let mut failure = run.clone();
+    failure["said"] = "string".into();
     let verdict = |since: &str, reasons: Value| json!({"probe": "string", "passes": "boolean", "since": since, "reasons": reasons});
     let expected = json!({
         "version": "string",
@@ -130,7 +138,7 @@ fn the_shape_is_stable() {
             "reason": "string",
             "streak": {"passing": "boolean", "count": "number", "threshold": "number"},
             "last": run,
-            "last_failure": run,
+            "last_failure": failure,
             "next_run": "number",
             "runs": {"began": ["number", "number", "number"],
                      "seconds": ["number", "number", "number"],
@@ -158,7 +166,7 @@ fn a_failing_check_tells_why_in_text_that_drives_nothing() {
     assert_eq!(document["probes"][1]["since"], db["since"]);
     assert_eq!(db["reason"], line);
     assert_eq!(db["last"]["text"], line);
-    assert_eq!(db["last_failure"]["text"], whole);
+    assert_eq!((&db["last_failure"]["text"], &db["last_failure"]["said"]), (&json!(line), &json!(whole)));
     assert_eq!(db["target"], "http://localhost:8080/\\u{1b}");
     assert_eq!(db["streak"], json!({"passing": false, "count": 3, "threshold": 3}));
     assert_eq!((&db["state"], &db["phase"]), (&json!("unhealthy"), &json!("scheduled")));
@@ -190,7 +198,7 @@ fn incarnation() -> Incarnation {
 }
 
 fn success() -> Run {
-    Run { began: Instant::now(), duration: Duration::ZERO, outcome: Outcome::Success }
+    Run { began: Instant::now(), duration: Duration::ZERO, outcome: Outcome::Success, said: None }
 }
 
 #[test]

@@ -1,9 +1,10 @@
 //! A connection to a host by its name or address.
 
+use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
 
 use crate::blocking::Place;
-use crate::grammar::url::is_localhost;
+use crate::grammar::url::{Authority, is_localhost};
 use crate::targets::reason::io_reason;
 
 use super::connection::Connection;
@@ -14,15 +15,16 @@ const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6A
 /// Opens a connection to the first address of `host` that accepts one; an empty host is `localhost`.
 ///
 /// # Errors
-/// The reason of the first address: `::1` is tried after `127.0.0.1`, and says less where there is no IPv6.
+/// Who refused, or the reason of the first address: `::1` is tried after `127.0.0.1`, and says less where there is no
+/// IPv6.
 pub(super) async fn connect(host: &str, port: u16, place: &Place) -> Result<Connection, String> {
     if is_localhost(host) {
-        return connect_any(LOOPBACK.map(|ip| SocketAddr::new(ip, port))).await;
+        return connect_any("localhost", port, LOOPBACK.map(|ip| SocketAddr::new(ip, port))).await;
     }
     if let Ok(ip) = host.parse::<IpAddr>() {
-        return connect_any([SocketAddr::new(ip, port)]).await;
+        return connect_any(host, port, [SocketAddr::new(ip, port)]).await;
     }
-    connect_any(look_up(host, port, place).await?).await
+    connect_any(host, port, look_up(host, port, place).await?).await
 }
 
 /// Asks the resolver, which may take its time.
@@ -30,18 +32,69 @@ async fn look_up(host: &str, port: u16, place: &Place) -> Result<Vec<SocketAddr>
     let name = host.to_owned();
     let look_up = move || {
         let found = (name.as_str(), port).to_socket_addrs();
-        found.map(Iterator::collect).map_err(|error| format!("lookup {name}: {}", io_reason(&error)))
+        found
+            .map(Iterator::collect)
+            .map_err(|error| format!("the name {name} was not resolved: {}", resolver_reason(&error)))
     };
-    place.run(format!("no answer to the lookup of {host}"), look_up).await?
+    place.run(format!("the name {host} was not resolved"), look_up).await?
 }
 
-async fn connect_any(addresses: impl IntoIterator<Item = SocketAddr>) -> Result<Connection, String> {
-    let mut reason = None;
+/// What the resolver says, without what the standard library says before it.
+fn resolver_reason(error: &io::Error) -> String {
+    let reason = io_reason(error);
+    reason
+        .strip_prefix("failed to lookup address information: ")
+        .map_or_else(|| reason.clone(), str::to_lowercase)
+}
+
+async fn connect_any(
+    host: &str,
+    port: u16,
+    addresses: impl IntoIterator<Item = SocketAddr>,
+) -> Result<Connection, String> {
+    let (mut refused, mut other) = (Vec::new(), None);
     for address in addresses {
         match Connection::open(address).await {
             Ok(stream) => return Ok(stream),
-            Err(error) => drop(reason.get_or_insert_with(|| io_reason(&error))),
+            Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => refused.push(address.ip()),
+            Err(error) => drop(other.get_or_insert_with(|| format!("{address}: {}", io_reason(&error)))),
         }
     }
-    Err(reason.unwrap_or_else(|| "no address".to_owned()))
+    Err(refusal(&shown(host, port), &refused).or(other).unwrap_or_else(|| format!("{host} has no address")))
+}
+
+/// Who refused a connection to `to`: each address, where the name alone does not tell.
+fn refusal(to: &str, addresses: &[IpAddr]) -> Option<String> {
+    let named: Vec<_> = addresses.iter().map(ToString::to_string).collect();
+    match &*named {
+        [] => None,
+        [only] if to.contains(only.as_str()) => Some(format!("connection refused by {to}")),
+        _ => Some(format!("connection refused by {to} ({})", named.join(" and "))),
+    }
+}
+
+fn shown(host: &str, port: u16) -> String {
+    Authority { host: host.to_owned(), port }.shown()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_refused_is_told() {
+        let refusal = |host, addresses: &[&str]| {
+            let addresses: Vec<_> = addresses.iter().map(|address| address.parse().unwrap()).collect();
+            refusal(&shown(host, 80), &addresses)
+        };
+        for (host, addresses, expected) in [
+            ("localhost", &["127.0.0.1", "::1"][..], "localhost:80 (127.0.0.1 and ::1)"),
+            ("localhost", &["127.0.0.1"], "localhost:80 (127.0.0.1)"),
+            ("10.0.0.1", &["10.0.0.1"], "10.0.0.1:80"),
+            ("::1", &["::1"], "[::1]:80"),
+        ] {
+            assert_eq!(refusal(host, addresses), Some(format!("connection refused by {expected}")));
+        }
+        assert_eq!(refusal("db", &[]), None);
+    }
 }

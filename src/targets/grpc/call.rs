@@ -25,6 +25,7 @@ pub(super) struct Refusal {
 
 impl Refusal {
     pub(super) const UNKNOWN: u16 = 2;
+    pub(super) const NOT_FOUND: u16 = 5;
     pub(super) const UNIMPLEMENTED: u16 = 12;
 
     fn unknown(message: String) -> Self {

@@ -37,7 +37,7 @@ pub struct Answer {
     pub body: Body,
 }
 
-/// Sends `request`, whose method is `HEAD` where `is_head`, and reads the answer.
+/// Sends `request`, whose method is `HEAD` where `is_head`, and reads the answer; calls `on_head` when its head has come.
 ///
 /// # Errors
 /// What is wrong with the answer or the connection.
@@ -46,6 +46,7 @@ pub async fn exchange(
     request: &[u8],
     is_head: bool,
     limits: Limits,
+    on_head: impl FnOnce(),
 ) -> Result<Answer, String> {
     let sent = match stream.write_all(request).await {
         Ok(()) => stream.flush().await,
@@ -57,6 +58,7 @@ pub async fn exchange(
         Ok(()) => reason,
         Err(error) => format!("sending failed: {}", io_reason(error)),
     })?;
+    on_head();
     let body = read_body(&mut reader, head.framing, limits.body).await?;
     Ok(Answer { status: head.status, location: head.location, body })
 }

@@ -4,11 +4,13 @@ use std::borrow::Cow;
 use std::fmt;
 
 use hyper::Method;
+use hyper::http::{HeaderName, HeaderValue};
 
 use super::headers::{self, Headers, Lines};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::{Given, options};
+use crate::targets::Stage;
 use crate::targets::source::Source;
 
 /// A request, but for whom and what it asks.
@@ -57,6 +59,15 @@ impl Request {
             Some(user) => headers::basic_auth(&user.0)?,
             None => Headers::new(),
         };
+        if let Some(user) = &remote.user {
+            given.confide(&headers::password(&user.0));
+        }
+        if let Source::Value(headers) = &headers {
+            confidential(headers.iter().chain(&user), None).for_each(|value| given.confide(value));
+        }
+        if let Some(Source::Value(body)) = &body {
+            given.confide(body);
+        }
         let content = match (headers, body) {
             (Source::Value(headers), None) => Content::Fixed(prepared(headers, user, None)),
             (Source::Value(headers), Some(Source::Value(body))) => {
@@ -72,11 +83,15 @@ impl Request {
         &self.method
     }
 
-    /// Returns what a run sends.
+    /// Returns what a run sends, and confides to `stage` what it read anew.
     ///
     /// # Errors
     /// A file cannot be read, or holds something else.
-    pub(super) async fn prepare(&self, place: &Place) -> Result<Cow<'_, Prepared>, String> {
+    pub(super) async fn prepare(
+        &self,
+        place: &Place,
+        stage: &Stage<'_>,
+    ) -> Result<Cow<'_, Prepared>, String> {
         let varying = match &self.content {
             Content::Fixed(prepared) => return Ok(Cow::Borrowed(prepared)),
             Content::Varying(varying) => varying,
@@ -86,8 +101,17 @@ impl Request {
             Some(body) => Some(body.get(place).await?.into_owned()),
             None => None,
         };
+        confidential(&headers, body.as_deref()).for_each(|value| stage.confide(value));
         Ok(Cow::Owned(prepared(headers, varying.user.clone(), body)))
     }
+}
+
+/// What is sent in confidence.
+fn confidential<'h>(
+    headers: impl IntoIterator<Item = &'h (HeaderName, HeaderValue)>,
+    body: Option<&'h [u8]>,
+) -> impl Iterator<Item = &'h [u8]> {
+    headers.into_iter().map(|(_, value)| value.as_bytes()).chain(body)
 }
 
 fn prepared(mut headers: Headers, user: Headers, body: Option<Vec<u8>>) -> Prepared {

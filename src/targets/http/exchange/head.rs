@@ -59,7 +59,10 @@ fn ends_here(bytes: &[u8]) -> bool {
 
 /// A head with its length in bytes, or nothing where it is not whole.
 fn parse(bytes: &[u8], is_head: bool) -> Result<Option<(Head, usize)>, String> {
-    let not_http = |error: Error| format!("the answer is not HTTP/1: {error}");
+    let not_http = |error: Error| match other_protocol(bytes) {
+        Some(protocol) => format!("the server speaks {protocol}"),
+        None => format!("the answer is not HTTP/1: {error}"),
+    };
     // Not written to before they are needed: most answers have ten.
     let mut headers = [MaybeUninit::uninit(); MAX_HEADERS];
     let mut response = Response::new(&mut []);
@@ -72,6 +75,16 @@ fn parse(bytes: &[u8], is_head: bool) -> Result<Option<(Head, usize)>, String> {
     let location = values(response.headers, "location").next();
     let location = location.and_then(|value| Some(str::from_utf8(value).ok()?.to_owned()));
     Ok(Some((Head { status, location, framing }, length)))
+}
+
+/// What else the first bytes of an answer look like: an alert of TLS (RFC 8446, section 5.1), or the settings with which
+/// HTTP/2 begins (RFC 9113, section 3.4).
+fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
+    match bytes {
+        [0x15, 0x03, ..] => Some("TLS here; the target has to be https://"),
+        [0, _, _, 0x04, 0, 0, 0, 0, 0, ..] => Some("only HTTP/2 here"),
+        _ => None,
+    }
 }
 
 /// How the body is delimited (RFC 9112, section 6.3).

@@ -18,7 +18,7 @@ async fn read(answer: &[u8], piece: usize, is_head: bool) -> Result<Answer, Stri
             tokio::task::yield_now().await;
         }
     });
-    exchange(Stream::Other(Box::new(near)), b"GET", is_head, LIMITS).await
+    exchange(Stream::Other(Box::new(near)), b"GET", is_head, LIMITS, || ()).await
 }
 
 /// Whole and byte by byte an answer means the same.

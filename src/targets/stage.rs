@@ -1,0 +1,138 @@
+//! How far a run has come and what the app said, for the person who must act on a failure.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::grammar::Secrets;
+use crate::outcome::beginning;
+
+/// How much of what an app said is kept, in bytes.
+pub const SAID_LIMIT: usize = 1024;
+
+/// How much is looked at for secrets, in bytes: one that is cut off at the end is not known any more.
+const SEARCHED: usize = 16 * SAID_LIMIT;
+
+/// How much of it a reason repeats, in characters.
+const QUOTED: usize = 80;
+
+/// How far a run has come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Progress {
+    /// Nothing has happened.
+    Begun,
+    /// The connection stands, or the command runs.
+    Connected,
+    /// The peer can be spoken to: where there is TLS, the handshake is over.
+    Greeted,
+    /// The head of an answer has come.
+    Answered,
+}
+
+/// What is known of a run while it goes on.
+#[derive(Debug)]
+pub struct Stage<'s> {
+    progress: AtomicU8,
+    secrets: &'s Secrets,
+    heard: Mutex<Heard>,
+}
+
+#[derive(Debug, Default)]
+struct Heard {
+    said: Option<Box<str>>,
+    /// What only this run has sent in confidence.
+    secrets: Secrets,
+}
+
+impl<'s> Stage<'s> {
+    /// Begins a run; what the app says is told without `secrets`.
+    pub fn new(secrets: &'s Secrets) -> Self {
+        Self { progress: AtomicU8::new(Progress::Begun as u8), secrets, heard: Mutex::default() }
+    }
+
+    /// Notes that the run has come so far.
+    pub fn reach(&self, progress: Progress) {
+        self.progress.store(progress as u8, Ordering::Relaxed);
+    }
+
+    /// Returns whether the run has come so far.
+    pub fn has_reached(&self, progress: Progress) -> bool {
+        self.progress.load(Ordering::Relaxed) >= progress as u8
+    }
+
+    /// Notes that this run sends `value` in confidence.
+    pub fn confide(&self, value: &[u8]) {
+        self.heard().secrets.confide(value);
+    }
+
+    /// Notes what the app said so far, in the place of what was noted before, and returns its beginning as a reason may
+    /// repeat it.
+    pub fn hear(&self, words: &[u8]) -> String {
+        let text = self.hidden(words);
+        self.heard().said = (!text.is_empty()).then(|| beginning(&text, SAID_LIMIT).into());
+        quoted(&text)
+    }
+
+    /// Returns the beginning of what the app said, as text and without secrets.
+    pub fn hidden(&self, words: &[u8]) -> String {
+        let text = String::from_utf8_lossy(&words[..words.len().min(SEARCHED)]).into_owned();
+        let text = self.secrets.hide(&text).unwrap_or(text);
+        self.heard().secrets.hide(&text).unwrap_or(text)
+    }
+
+    /// Returns what the app said.
+    pub fn said(&self) -> Option<Box<str>> {
+        self.heard().said.clone()
+    }
+
+    fn heard(&self) -> MutexGuard<'_, Heard> {
+        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Returns the beginning of `text` in quotes and on one line.
+pub fn quoted(text: &str) -> String {
+    let mut quoted = String::from("\"");
+    for c in text.chars().take(QUOTED) {
+        if c.is_control() || c == char::REPLACEMENT_CHARACTER {
+            quoted.extend(c.escape_default());
+        } else {
+            quoted.push(c);
+        }
+    }
+    quoted.push_str(if text.chars().nth(QUOTED).is_some() { "…\"" } else { "\"" });
+    quoted
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_said_is_kept_to_a_bound_and_without_secrets() {
+        let mut secrets = Secrets::default();
+        secrets.confide(b"hunter22");
+        let stage = Stage::new(&secrets);
+        assert_eq!(stage.said(), None);
+        stage.confide(b"rotated-token");
+        assert_eq!(
+            stage.hear(b"-ERR hunter22 \"rotated-token\"\r\n"),
+            "\"-ERR (hidden) \"(hidden)\"\\r\\n\""
+        );
+        assert_eq!(stage.said().as_deref(), Some("-ERR (hidden) \"(hidden)\"\r\n"));
+        let long = [b"x".repeat(SAID_LIMIT - 3), b"hunter22".to_vec(), b"y".repeat(100_000)].concat();
+        assert_eq!(stage.hear(&long), format!("\"{}…\"", "x".repeat(QUOTED)));
+        let said = stage.said().unwrap();
+        assert!(said.ends_with("x(hi…"), "{said}");
+        assert_eq!(stage.hear(b"\xff\0"), "\"\\u{fffd}\\u{0}\"");
+    }
+
+    #[test]
+    fn a_run_comes_further_step_by_step() {
+        let secrets = Secrets::default();
+        let stage = Stage::new(&secrets);
+        assert!(!stage.has_reached(Progress::Connected));
+        stage.reach(Progress::Greeted);
+        assert!(stage.has_reached(Progress::Connected) && !stage.has_reached(Progress::Answered));
+    }
+}
