@@ -36,6 +36,23 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
+/// What names are sorted by as people do it: `svc-2` comes before `svc-10`.
+pub fn natural(name: &str) -> Vec<(u64, String)> {
+    let mut parts: Vec<(u64, String)> = Vec::new();
+    for c in name.chars() {
+        let last = parts.last_mut();
+        match (c.to_digit(10), last) {
+            (Some(digit), Some((number, text))) if text.is_empty() => {
+                *number = number.saturating_mul(10).saturating_add(digit.into());
+            }
+            (Some(digit), _) => parts.push((digit.into(), String::new())),
+            (None, Some((_, text))) if !text.is_empty() => text.push(c),
+            (None, _) => parts.push((u64::MAX, c.to_string())),
+        }
+    }
+    parts
+}
+
 #[cfg(test)]
 mod tests {
     #[test]
@@ -48,6 +65,13 @@ mod tests {
     fn a_cell_cannot_leave_its_line() {
         let rows = [["a\nb", "\u{1b}[2J"], ["", "c"]].map(|row| row.map(str::to_owned));
         assert_eq!(super::text(rows.into_iter()), "a b  \\u{1b}[2J\n     c\n");
+    }
+
+    #[test]
+    fn numbers_in_names_are_numbers() {
+        let mut names = ["svc-10", "b", "svc-2", "svc", "a2b", "a10", "svc-2-x"];
+        names.sort_by_cached_key(|name| super::natural(name));
+        assert_eq!(names, ["a2b", "a10", "b", "svc", "svc-2", "svc-2-x", "svc-10"]);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::fmt::Write;
 use std::io::{IsTerminal, stdout};
 
 use crate::outcome::one_line;
-use crate::server::document::{CheckPart, Document, ProbePart, StreakPart};
+use crate::probe::Probe;
+use crate::server::document::{CheckPart, Document, IncarnationPart, ProbePart, StreakPart};
 use crate::table::{self, span};
 
 /// How many of the last runs a line shows.
@@ -12,6 +13,9 @@ const RUNS_SHOWN: usize = 20;
 
 /// How much of a reason a line shows, in characters; the verdicts tell it whole.
 const REASON_SHOWN: usize = 60;
+
+/// What the columns say that do not say it themselves.
+const LEGEND: &str = "\nLAST RUNS: . success, F failure, T timeout, the newest last. STREAK: equal results in a row / how many decide.\n";
 
 /// What an unhealthy probe or check looks like, and what a healthy one does.
 const RED: &str = "\x1b[1;31m";
@@ -33,17 +37,24 @@ pub(super) fn text(document: &Document, has_colour: bool) -> String {
         verdict(&mut text, document, probe, has_colour);
     }
     let _ = writeln!(text, "\n{}\n", incarnation(document));
+    let mut checks: Vec<_> = document.checks.iter().collect();
+    checks.sort_by_cached_key(|check| (!fails(check), place(&check.probe), table::natural(&check.name)));
     let header =
         ["PROBE", "CHECK", "STATE", "FOR", "STREAK", "LAST RUNS", "TOOK", "NEXT", "TARGET", "REASON"];
-    let rows = document.checks.iter().map(|check| row(check, document.now));
+    let rows = checks.iter().map(|check| row(check, document.now));
     let table = table::text(std::iter::once(header.map(str::to_owned)).chain(rows));
     let mut lines = table.lines();
     let _ = writeln!(text, "{}", lines.next().unwrap_or_default());
-    for (line, check) in lines.zip(&document.checks) {
+    for (line, check) in lines.zip(checks) {
         let line = if fails(check) { coloured(RED, line, has_colour) } else { line.to_owned() };
         let _ = writeln!(text, "{line}");
     }
+    text.push_str(LEGEND);
     text
+}
+
+fn place(probe: &str) -> Option<usize> {
+    Probe::ALL.iter().position(|other| other.as_str() == probe)
 }
 
 /// `NOT READY for 3m 12s`, and a line for each reason.
@@ -78,29 +89,40 @@ fn said(text: &mut String, document: &Document, probe: &str, name: &str) {
 
 fn incarnation(document: &Document) -> String {
     let incarnation = &document.incarnation;
+    let sidecar = if document.healthy { "" } else { " is stale" };
+    let mut text = format!(
+        "{}, {}; health-proxy {}{sidecar}",
+        one_line(&document.host),
+        life(incarnation, document.now),
+        one_line(&document.version),
+    );
+    for container in &document.containers {
+        let _ =
+            write!(text, "\n  {}: {}", one_line(&container.name), life(&container.incarnation, document.now));
+    }
+    text
+}
+
+fn life(incarnation: &IncarnationPart, now: f64) -> String {
     let startup = match incarnation.startup_seconds {
         Some(seconds) => format!("startup took {}", span(seconds)),
         None => "startup has not passed".to_owned(),
     };
-    let sidecar = if document.healthy { "" } else { " is stale" };
-    format!(
-        "{}, incarnation {}, began {} ago, {startup}; health-proxy {}{sidecar}",
-        one_line(&document.host),
-        incarnation.number,
-        span(document.now - incarnation.began),
-        one_line(&document.version),
-    )
+    format!("incarnation {}, began {} ago, {startup}", incarnation.number, span(now - incarnation.began))
 }
 
 fn row(check: &CheckPart, now: f64) -> [String; 10] {
     let optional = if check.required { "" } else { " (not required)" };
-    let stale = check.stale_seconds.map(|late| format!("stale for {}", span(late)));
     let warning = check.last.as_ref().and_then(|last| last.text.clone());
-    let reason = stale.or_else(|| check.reason.clone()).or(warning).unwrap_or_default();
+    let reason = check.reason.clone().or(warning).unwrap_or_default();
+    let name = match &check.container {
+        Some(container) => format!("{} ({container})", check.name),
+        None => check.name.clone(),
+    };
     [
         check.probe.clone(),
-        check.name.clone(),
-        format!("{}{optional}", check.state),
+        name,
+        format!("{}{optional}", if check.stale_seconds.is_some() { "stale" } else { &check.state }),
         span(now - check.since),
         streak(&check.streak),
         runs(&check.runs.results),

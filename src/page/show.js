@@ -148,11 +148,10 @@ const showPanel = ({ node, check }) => {
   say('delay', timing.initial_delay_seconds ? span(timing.initial_delay_seconds) : 'none');
   say('thresholds', `${plural(timing.success_threshold, 'success')}, ${plural(timing.failure_threshold, 'failure')}`);
   const earlier = failure && failure.began < lifeOf(check).began ? ', in an earlier incarnation' : '';
-  say('failure', failure ? ran(failure) + earlier : 'none');
+  say('failure', failure ? `${ran(failure)}${earlier}${failure.text ? `: ${failure.text}` : ''}` : 'none');
   const output = node.querySelector('.p-output');
-  const told = failure ? [failure.text, failure.said].filter(Boolean).join('\n\n') : '';
-  hide(output, !told);
-  text(output, told);
+  hide(output, !failure?.said);
+  text(output, failure?.said ?? '');
 };
 
 // The strip of the last runs: a slider, so that one stop of the tab key is enough for sixty runs.
@@ -246,14 +245,14 @@ const show = () => {
     if (!present.has(id)) { row.node.remove(); rows.delete(id); }
   }
   const isFirst = !rows.size;
-  for (const check of doc.checks) {
-    const row = rows.get(key(check)) ?? newRow(check);
-    if (!row.node.isConnected) sections.get(check.probe).querySelector('ul').append(row.node);
-    showRow(row, check);
-  }
+  for (const check of doc.checks) showRow(rows.get(key(check)) ?? newRow(check), check);
   for (const [probe, node] of sections) {
     const own = doc.checks.filter(check => check.probe === probe);
-    text(node.querySelector('small'), `${own.filter(({ state }) => state === 'healthy').length} of ${own.length} healthy`);
+    const count = holds => own.filter(holds).length;
+    const stale = count(check => check.stale_seconds !== null);
+    const healthy = count(check => check.state === 'healthy' && check.stale_seconds === null);
+    text(node.querySelector('small'), `${healthy} of ${own.length} healthy${stale ? `, ${stale} stale` : ''}`);
+    arrange(node.querySelector('ul'), own.sort(inOrder).map(check => rows.get(key(check)).node));
   }
   if (isFirst) {
     const isLong = run => run && (run.said || (run.text ?? '').length > LONG_OUTPUT);
@@ -264,6 +263,12 @@ const show = () => {
   showFacts();
   filter();
   showAll();
+};
+/** Moves only what is not in its place, and nothing while somebody uses the list. */
+const arrange = (list, nodes) => {
+  const isUsed = list.contains(document.activeElement) && nodes.every(node => node.isConnected);
+  if (isUsed || nodes.every((node, place) => list.children[place] === node)) return;
+  list.replaceChildren(...nodes);
 };
 /** What a lost connection changes too. */
 const showAll = () => {
@@ -365,7 +370,7 @@ const take = found => {
   doc = found;
   lostAt = null;
   show();
-  text($('link-text'), `live, ${clock(doc.now)}`);
+  text($('link-text'), `updating, ${clock(doc.now)}`);
   kind($('link'), 'ok');
 };
 const lose = () => {

@@ -12,6 +12,7 @@ let doc = null;
 const plural = (count, word) => `${count} ${word}${count === 1 ? '' : /s$/.test(word) ? 'es' : 's'}`;
 /** A duration in at most two units: `12 ms`, `3.4 s`, `3 m 12 s`, `2 d 3 h`. */
 const span = seconds => {
+  if (seconds < 0.00005) return 'under 0.1 ms';
   if (seconds < 0.9995) return `${seconds < 0.00995 ? +(seconds * 1e3).toFixed(1) : Math.round(seconds * 1e3)} ms`;
   if (seconds < 9.95) return `${+seconds.toFixed(1)} s`;
   const whole = Math.round(seconds);
@@ -23,7 +24,7 @@ const span = seconds => {
     .map(([count, name]) => `${count} ${name}`).join(' ');
 };
 /** How long ago, in whole seconds. */
-const age = since => span(Math.max(0, Math.floor(doc.now - since)) || 0).replace(/^0 ms$/, '0 s');
+const age = since => doc.now - since < 1 ? '0 s' : span(Math.floor(doc.now - since));
 const clock = seconds => {
   const date = new Date(seconds * 1000), today = new Date(doc.now * 1000);
   const time = date.toLocaleTimeString('en-GB');
@@ -60,7 +61,7 @@ const nextWords = check => {
 };
 const reasonWords = check => {
   const lines = [];
-  if (check.stale_seconds !== null) lines.push(`stale for ${span(check.stale_seconds)}`);
+  if (check.stale_seconds !== null) lines.push(check.reason ?? `no result for ${span(check.stale_seconds)}: the sidecar does not get to run its checks`);
   else if (check.last && check.last.text !== null) lines.push(check.last.text);
   else if (check.reason !== null) lines.push(check.reason);
   if (check.last) lines.push(`${check.last.result === 'success' ? 'passed' : 'failed'} in ${span(check.last.seconds)}`);
@@ -68,6 +69,10 @@ const reasonWords = check => {
 };
 /** Whether somebody should look at it: what waits for startup is not to blame. */
 const fails = check => check.phase !== 'waiting' && (check.reason !== null || ['bad', 'warn'].includes(mood(check)));
+const names = checks => checks.slice(0, 3).map(({ name }) => name).join(', ') + (checks.length > 3 ? ` and ${checks.length - 3} more` : '');
+const RANKS = ['bad', 'warn', 'wait', 'ok'];
+/** Failing checks first, and `svc-2` before `svc-10`. */
+const inOrder = (a, b) => RANKS.indexOf(mood(a)) - RANKS.indexOf(mood(b)) || a.name.localeCompare(b.name, 'en', { numeric: true });
 /** What stands in the place of reasons while a probe passes. */
 const passing = ({ probe }) => {
   const own = doc.checks.filter(check => check.probe === probe);
@@ -75,7 +80,12 @@ const passing = ({ probe }) => {
     return probe !== 'startup' ? `No ${probe} check is configured.`
       : `No startup check is configured${doc.checks.some(check => check.probe === 'liveness') ? '; each liveness check has passed once.' : '.'}`;
   }
-  const failing = own.filter(({ reason }) => reason !== null).map(({ name }) => name);
-  if (failing.length) return `${failing.join(', ')} ${failing.length === 1 ? 'fails and is' : 'fail and are'} not required.`;
+  const failing = own.filter(({ reason, required }) => reason !== null && !required);
+  if (failing.length) return `${names(failing)} ${failing.length === 1 ? 'fails and is' : 'fail and are'} not required.`;
+  const stale = own.filter(check => check.stale_seconds !== null);
+  if (stale.length) return `${names(stale)} ${stale.length === 1 ? 'has' : 'have'} no new result, and ${probe} stands as it was.`;
+  const shaky = own.filter(check => check.last && !check.streak.passing);
+  if (shaky.length === 1) return `${shaky[0].name} failed ${plural(shaky[0].streak.count, 'time')}; ${shaky[0].streak.threshold} in a row decide.`;
+  if (shaky.length) return `${shaky.length} of ${own.length} checks failed in their last run, none often enough to decide.`;
   return own.length === 1 ? `Its check, ${own[0].name}, passes.` : `All ${own.length} checks pass.`;
 };

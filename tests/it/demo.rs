@@ -11,15 +11,16 @@ use nix::unistd::Pid;
 use crate::sidecar::{command, eventually};
 
 /// One round, each line after the one before, others in between.
-const ROUND: [&[&str]; 12] = [
+const ROUND: [&[&str]; 13] = [
     &["kubelet  > starts kubia, container 1"],
-    &["sidecar  - startup kubia 1/20: connection refused"],
+    &["sidecar  - startup kubia 1/20: connection refused by localhost:"],
     &["sidecar  + startup kubia passes"],
     &["kubelet  + /readyz 200: sends traffic"],
     &["sidecar  - liveness kubia 1/3: HTTP probe failed with statuscode: 400"],
     &["sidecar  - liveness kubia 2/3: HTTP probe failed with statuscode: 400"],
     &["sidecar  - liveness kubia 3/3: HTTP probe failed with statuscode: 400"],
     &["sidecar  * /livez 200 -> 503"],
+    &["kubelet  - /livez 503: 3 of 4"],
     // The sidecar sees by the socket that this one is new, or is told so by the kubelet's question.
     &[
         "kubelet  x /livez 503: has killed container 1",

@@ -31,7 +31,7 @@ test('hostile output is text and nothing else', async () => {
     const output = await panel.locator('pre').textContent();
     assert(output.startsWith(`${MARKUP}\n`), output.slice(0, 200));
     assert(output.includes('\\u{1b}[31mred\\u{1b}[0m \\u{202e}backwards \ufffd\ufffd no text\n'), output.slice(90, 300));
-    assert(output.endsWith('xxx') && output.length < 11_000, `${output.length} characters`);
+    assert(output.endsWith('xxx…') && output.length < 1_100, `${output.length} characters`);
     equal(await page.evaluate(() => [window.hacked, document.querySelector('#planted, img, b script')]), [undefined, null].map(x => x ?? null), 'nothing came to life');
     await picture(page, name);
     await fits(page);

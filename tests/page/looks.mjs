@@ -107,20 +107,20 @@ test('the keyboard reaches everything', async () => {
   equal(await focused(), 'checks');
 
   await page.keyboard.press('Tab');
-  equal(await focused(), 'readiness/cache');
-  const button = row(page, 'readiness/cache').getByRole('button');
-  const panel = row(page, 'readiness/cache').locator('.panel');
+  equal(await focused(), 'readiness/db');
+  const button = row(page, 'readiness/db').getByRole('button');
+  const panel = row(page, 'readiness/db').locator('.panel');
   assert(await panel.isHidden(), 'details are closed');
   await page.keyboard.press('Enter');
   assert(await panel.isVisible() && await button.getAttribute('aria-expanded') === 'true', 'details are open');
   const details = (await panel.innerText()).replace(/\s+/g, ' ');
-  for (const words of ['command exited with status 1', 'Period 100 ms', 'Timeout 1 s', 'Initial delay none',
-    'Thresholds 1 success, 3 failures', 'Path /readyz/cache', "Target exec:sh -c 'exit 1'"]) {
+  for (const words of ['connection refused by 127.0.0.1:1', 'Period 100 ms', 'Timeout 1 s', 'Initial delay none',
+    'Thresholds 1 success, 3 failures', 'Path /readyz/db', "Target tcp://127.0.0.1:1"]) {
     assert(details.includes(words), `${words} in ${details}`);
   }
 
   await page.keyboard.press('Tab');
-  const strip = row(page, 'readiness/cache').getByRole('slider');
+  const strip = row(page, 'readiness/db').getByRole('slider');
   const said = () => strip.getAttribute('aria-valuetext');
   const RUN = /^\d\d:\d\d:\d\d, \d+ s ago: failure in [\d.]+ m?s$/;
   assert(RUN.test(await said()), await said());

@@ -77,7 +77,7 @@ test('a lost connection is told, and made up for', async () => {
   await picture(page, 'lost');
   await sidecar.restart();
   await says(page, 'readiness', 'Ready');
-  assert(/live, \d\d:\d\d:\d\d/.test(await page.locator('#link').innerText()), 'the header is right again');
+  assert(/updating, \d\d:\d\d:\d\d/.test(await page.locator('#link').innerText()), 'the header is right again');
   nothingToComplain(page);
 });
 

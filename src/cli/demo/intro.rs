@@ -40,7 +40,7 @@ pub(super) fn text(kubia: u16, sidecar: u16, variables: &[(&'static str, String)
   `sidecar`  http://localhost:{sidecar}/   health-proxy: runs its checks against kubia,
                                     and answers the kubelet from memory
   `kubelet`  played by this program   asks the sidecar every second, and restarts
-                                    kubia when /livez fails
+                                    kubia when /livez fails four times
 
 The sidecar is this program, started again with these variables and no others:
 

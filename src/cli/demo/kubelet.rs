@@ -24,6 +24,9 @@ const PERIOD: Duration = Duration::from_secs(1);
 /// `timeoutSeconds` of its three probes.
 const TIMEOUT: Duration = Duration::from_secs(1);
 
+/// `failureThreshold` of its livenessProbe, as in the shipped manifests: long enough for whoever looks at the page.
+const LIVENESS_FAILURES: u32 = 4;
+
 /// From the end of one container to the start of the next.
 const RESTART: Duration = Duration::from_secs(1);
 
@@ -57,11 +60,17 @@ impl Kubelet<'_> {
             schedule = tick(schedule).await;
         }
         self.tell(Mark::Passes, "/startupz 200: asks /livez and /readyz from now on".to_owned()).await?;
-        let mut was_ready = false;
+        let (mut was_ready, mut failures) = (false, 0);
         loop {
-            // The first failure is enough: the patience is the sidecar's.
-            if let Err(reason) = self.probe(Probe::Liveness).await {
-                return Ok(reason);
+            match self.probe(Probe::Liveness).await {
+                Ok(()) => failures = 0,
+                Err(reason) => {
+                    failures += 1;
+                    if failures == LIVENESS_FAILURES {
+                        return Ok(reason);
+                    }
+                    self.tell(Mark::Warns, format!("{reason}: {failures} of {LIVENESS_FAILURES}")).await?;
+                }
             }
             let readiness = self.probe(Probe::Readiness).await;
             let is_ready = readiness.is_ok();

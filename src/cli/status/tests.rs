@@ -66,10 +66,12 @@ STARTED
 web-1, incarnation 2, began 10m ago, startup took 3.4s; health-proxy 0.1.0
 
 PROBE      CHECK  STATE                     FOR  STREAK          LAST RUNS             TOOK  NEXT     TARGET                REASON
-readiness  cache  unhealthy (not required)  2m   3/3 failures    ..FTF..FTF..FTF..FTF  12ms  7.5s     tcp://localhost:5432  command exited with status 1
 readiness  db     unhealthy                 2m   3/3 failures    ..FTF..FTF..FTF..FTF  12ms  7.5s     tcp://localhost:5432  long reason long reason long reason long reason long reason …
+readiness  cache  unhealthy (not required)  2m   3/3 failures    ..FTF..FTF..FTF..FTF  12ms  7.5s     tcp://localhost:5432  command exited with status 1
 readiness  warm   healthy                   2m   -               .                           waiting  tcp://localhost:5432
 readiness  web    healthy                   2m   12/1 successes  .                     12ms  7.5s     tcp://localhost:5432
+
+LAST RUNS: . success, F failure, T timeout, the newest last. STREAK: equal results in a row / how many decide.
 ";
     assert_eq!(text(&document(checks, "connection refused"), false), expected);
 }
@@ -104,5 +106,5 @@ fn control_characters_do_not_reach_the_terminal() {
     let text = text(&document, false);
     let is_hostile = |c: &char| c.is_control() && *c != '\n' || *c == '\u{202e}';
     assert_eq!(text.chars().find(is_hostile), None, "{text:?}");
-    assert_eq!(text.lines().count(), 9, "{text}");
+    assert_eq!(text.lines().count(), 11, "{text}");
 }

@@ -101,21 +101,24 @@ impl Context<'_> {
         }
         let look = self.pod.look(asked, scope);
         let required = self.pod.entries_of(asked, scope).filter(|entry| entry.check.required);
-        let since = |entry: &Entry| self.since(entry, &look);
         if passes {
-            return required.map(since).max();
+            // What is stale stands as it was.
+            return required.map(|entry| self.state_since(entry, &look)).max();
         }
         let fails = |entry: &&Entry| look.facts(entry, |facts| facts.failure(asked).is_some());
-        required.filter(fails).map(since).min()
+        required.filter(fails).map(|entry| self.since(entry, &look)).min()
     }
 
-    /// Since when a check is as it is.
+    /// Since when a check is as it is: stale, or in its state.
     fn since(&self, entry: &Entry, look: &Look<'_>) -> Instant {
-        look.facts(entry, |facts| {
-            let stale = facts.stale_for().and_then(|late| facts.now.checked_sub(late));
-            let began = || self.pod.incarnation(entry.container_place()).began;
-            stale.unwrap_or_else(|| if facts.is_current() { facts.status.since } else { began() })
-        })
+        let stale = look.facts(entry, |facts| facts.now.checked_sub(facts.stale_for()?));
+        stale.unwrap_or_else(|| self.state_since(entry, look))
+    }
+
+    /// Since when a check is in its state.
+    fn state_since(&self, entry: &Entry, look: &Look<'_>) -> Instant {
+        let began = || self.pod.incarnation(entry.container_place()).began;
+        look.facts(entry, |facts| if facts.is_current() { facts.status.since } else { began() })
     }
 
     fn check(&self, entry: &Entry, look: &Look<'_>) -> CheckPart {
