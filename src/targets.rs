@@ -109,7 +109,7 @@ macro_rules! kinds {
 kinds! {
     Http "`http://`, `https://` and `http+unix://`",
     Dialogue "`tcp://`, `tls://` and `unix:`",
-    Grpc "`grpc://` and `grpcs://`",
+    Grpc "`grpc://`, `grpcs://` and `grpc+unix://`",
     Listen "`listen://`",
     Running "`process:`",
     Exec "`exec:`",

@@ -50,9 +50,7 @@ impl Remote {
         let (user, rest) = split_user(rest);
         let (socket, path) = rest.split_at(rest.find(['/', '?', '#']).unwrap_or(rest.len()));
         let Url { path_and_query, .. } = Url::parse(Scheme::Http, &format!(":80{path}"), None)?;
-        let socket = percent_decoded(socket).and_then(|bytes| String::from_utf8(bytes).ok());
-        let socket = Path::socket(&socket.ok_or("the socket's path has a broken %-escape")?)?;
-        Ok(Self { scheme: Scheme::Http, user, at: At::Socket(socket), path: path_and_query })
+        Ok(Self { scheme: Scheme::Http, user, at: At::encoded_socket(socket)?, path: path_and_query })
     }
 
     /// Reads `HOST:PORT`, where TLS is spoken for [`Scheme::Https`].
@@ -63,10 +61,14 @@ impl Remote {
 
     /// Reads what follows `grpc://`, or `grpcs://` for [`Scheme::Https`].
     pub(super) fn grpc(scheme: Scheme, rest: &str) -> Result<Self, String> {
-        let (authority, service) = rest.split_once('/').unwrap_or((rest, ""));
-        let slash = if service.is_empty() { "" } else { "/" };
-        let at = At::Host(Authority::parse(authority, None)?);
-        Ok(Self { scheme, user: None, at, path: format!("{slash}{service}") })
+        let (authority, path) = split_service(rest);
+        Ok(Self { scheme, user: None, at: At::Host(Authority::parse(authority, None)?), path })
+    }
+
+    /// Reads what follows `grpc+unix://`: the socket's path with `%2F` for `/`, and a service.
+    pub(super) fn grpc_unix(rest: &str) -> Result<Self, String> {
+        let (socket, path) = split_service(rest);
+        Ok(Self { scheme: Scheme::Http, user: None, at: At::encoded_socket(socket)?, path })
     }
 
     /// Returns the host and the port; for a unix socket, what stands for them in a request.
@@ -89,6 +91,13 @@ impl Remote {
 }
 
 impl At {
+    /// Reads the path of a socket with `%2F` for `/`.
+    fn encoded_socket(socket: &str) -> Result<Self, String> {
+        let path = percent_decoded(socket).and_then(|bytes| String::from_utf8(bytes).ok());
+        let path = path.ok_or("the socket's path has a broken %-escape")?;
+        Path::socket(&path).map(Self::Socket)
+    }
+
     pub(super) fn written(&self) -> String {
         match self {
             Self::Host(authority) if authority.host.is_empty() => format!(":{}", authority.port),
@@ -111,6 +120,13 @@ fn split_user(rest: &str) -> (Option<User>, &str) {
         Some(at) => (Some(User(rest[..at].to_owned())), &rest[at + 1..]),
         None => (None, rest),
     }
+}
+
+/// Separates the place from the service, which keeps its slash where there is one.
+fn split_service(rest: &str) -> (&str, String) {
+    let (place, service) = rest.split_once('/').unwrap_or((rest, ""));
+    let slash = if service.is_empty() { "" } else { "/" };
+    (place, format!("{slash}{service}"))
 }
 
 /// Returns a text in which only unreserved signs are not %-encoded (RFC 3986, section 2.3).

@@ -83,6 +83,7 @@ kinds! {
     Grpc(Remote) {
         ("grpc://", "a grpc target", ":1", |rest| Remote::grpc(Scheme::Http, rest))
         ("grpcs://", "a grpcs target", ":1", |rest| Remote::grpc(Scheme::Https, rest))
+        ("grpc+unix://", "a grpc+unix target", "%2Fapp.sock", Remote::grpc_unix)
     }
     /// A port of this pod that is looked at.
     Listen(Port) {

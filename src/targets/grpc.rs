@@ -1,16 +1,20 @@
-//! `grpc://` and `grpcs://`: the standard health protocol (`grpc.health.v1`), in the kubelet's words
-//! (`pkg/probe/grpc/grpc.go`).
+//! `grpc://`, `grpcs://` and `grpc+unix://`: the standard health protocol (`grpc.health.v1`), in the kubelet's words
+//! (`pkg/probe/grpc/grpc.go`), or any unary method with an empty message.
 
+mod accepted;
 mod call;
 mod message;
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper::header::{CONTENT_TYPE, TE, USER_AGENT};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRANSFER_ENCODING, USER_AGENT};
 
 use super::dial::{Dial, Tls};
+use super::http::headers::{self, Headers};
+use super::source::Source;
 use super::{AGENT, Attempt, LocalPort, Progress, Stage};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
@@ -18,93 +22,131 @@ use crate::grammar::url::Scheme;
 use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
+use accepted::{Accepted, CODES, STATUSES};
 use call::{Refusal, call};
+use message::Answer;
 
-/// `HealthCheckResponse.ServingStatus`, by number.
-const STATUSES: [&str; 4] = ["UNKNOWN", "SERVING", "NOT_SERVING", "SERVICE_UNKNOWN"];
-const SERVING: u64 = 1;
+/// The method of the health protocol.
+const CHECK: &str = "grpc.health.v1.Health/Check";
 
-/// The codes of gRPC, by number, as Go writes them.
-const CODES: [&str; 17] = [
-    "OK",
-    "Canceled",
-    "Unknown",
-    "InvalidArgument",
-    "DeadlineExceeded",
-    "NotFound",
-    "AlreadyExists",
-    "PermissionDenied",
-    "ResourceExhausted",
-    "FailedPrecondition",
-    "Aborted",
-    "OutOfRange",
-    "Unimplemented",
-    "Internal",
-    "Unavailable",
-    "DataLoss",
-    "Unauthenticated",
-];
-
-/// A service of a gRPC server.
+/// A call of a gRPC server.
 #[derive(Debug)]
 pub struct Grpc {
     dial: Dial,
-    /// Empty for the server as a whole.
-    service: String,
-    accepted: Vec<u64>,
+    question: Question,
+    accepted: Accepted,
+    metadata: Option<Source<Headers>>,
+}
+
+/// What is asked.
+#[derive(Debug)]
+enum Question {
+    /// Whether a service serves; an empty name is the server as a whole.
+    Health { service: String },
+    /// Any unary method with an empty message, by its full name.
+    Method(String),
 }
 
 impl Grpc {
-    /// Takes `_STATUS`, and the options of TLS for [`Scheme::Https`].
+    /// Takes `_METHOD`, `_STATUS`, `_HTTP_HEADERS`, and the options of TLS for [`Scheme::Https`].
     pub fn new(remote: &Remote, given: &mut Given) -> Self {
         let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, Some("h2")));
-        let accepted = given.take(options::STATUS, statuses).unwrap_or_else(|| vec![SERVING]);
-        Self { dial: Dial::new(remote, tls, given), service: remote.service().to_owned(), accepted }
+        let question = match given.take(options::METHOD, method) {
+            Some(method) => {
+                if !remote.service().is_empty() {
+                    given.reject(
+                        options::METHOD,
+                        &method,
+                        "a method is called without a service in the target",
+                    );
+                }
+                Question::Method(method)
+            }
+            None => Question::Health { service: remote.service().to_owned() },
+        };
+        let accepted = given.take(options::STATUS, Accepted::read).unwrap_or_default();
+        let metadata = given.take(options::HTTP_HEADERS, metadata);
+        for (_, value) in metadata.iter().flatten() {
+            given.confide(value.as_bytes());
+        }
+        let metadata = Source::take(metadata, options::HTTP_HEADERS_FILE, metadata_bytes, given);
+        Self { dial: Dial::new(remote, tls, given), question, accepted, metadata }
     }
 
     async fn ask(&self, stage: &Stage<'_>) -> Result<Outcome, String> {
+        let failed = |reason| format!("error: health rpc probe failed: {reason}");
+        let head = self.head(stage).await.map_err(failed)?;
         let unconnected =
             |reason| format!("error: failed to connect service at {:?}: {reason}", self.dial.host());
         let stream = self.dial.open(stage).await.map_err(unconnected)?;
-        let failed = |reason| format!("error: health rpc probe failed: {reason}");
-        let message = Bytes::from(message::request(&self.service));
-        let reply = call(stream, self.head().map_err(failed)?, message).await.map_err(failed)?;
-        Ok(reply.map_or_else(|refusal| Outcome::failure(self.refused(&refusal)), |status| self.judge(status)))
+        let service = if let Question::Health { service } = &self.question { service } else { "" };
+        let reply = call(stream, head, Bytes::from(message::request(service))).await.map_err(failed)?;
+        Ok(reply.and_then(|answer| self.judge(&answer)).unwrap_or_else(|refusal| self.refused(&refusal)))
     }
 
-    fn head(&self) -> Result<Request<()>, String> {
+    async fn head(&self, stage: &Stage<'_>) -> Result<Request<()>, String> {
         let scheme = if self.dial.is_tls() { Scheme::Https } else { Scheme::Http }.as_str();
-        let uri = format!("{scheme}://{}/grpc.health.v1.Health/Check", self.dial.host());
-        let head = Request::post(uri)
+        let method = if let Question::Method(method) = &self.question { method } else { CHECK };
+        let head = Request::post(format!("{scheme}://{}/{method}", self.dial.host()))
             .header(CONTENT_TYPE, "application/grpc")
             .header(TE, "trailers")
             .header(USER_AGENT, AGENT);
-        head.body(()).map_err(|error| error.to_string())
+        let mut head = head.body(()).map_err(|error| error.to_string())?;
+        if let Some(metadata) = &self.metadata {
+            let metadata = metadata.get(self.dial.place()).await?;
+            if let Cow::Owned(fresh) = &metadata {
+                for (_, value) in fresh {
+                    stage.confide(value.as_bytes());
+                }
+            }
+            head.headers_mut().extend(metadata.into_owned());
+        }
+        Ok(head)
     }
 
-    fn judge(&self, status: u64) -> Outcome {
-        if self.accepted.contains(&status) {
-            return Outcome::Success;
+    /// What an answer comes to; one that is broken counts as a refusal.
+    fn judge(&self, answer: &Answer) -> Result<Outcome, Refusal> {
+        if matches!(self.question, Question::Method(_)) {
+            return Ok(if self.accepted.codes.contains(&0) {
+                Outcome::Success
+            } else {
+                Outcome::failure("the method answered OK, which _STATUS does not list")
+            });
+        }
+        let status = answer.status().map_err(Refusal::unknown)?;
+        if self.accepted.statuses.contains(&status) {
+            return Ok(Outcome::Success);
         }
         let name = usize::try_from(status).ok().and_then(|number| STATUSES.get(number));
         let name = name.map_or_else(|| status.to_string(), |&name| name.to_owned());
-        Outcome::failure(format!("service unhealthy (responded with {name:?})"))
+        Ok(Outcome::failure(format!("service unhealthy (responded with {name:?})")))
     }
 
-    fn refused(&self, refusal: &Refusal) -> String {
+    fn refused(&self, refusal: &Refusal) -> Outcome {
+        if self.accepted.codes.contains(&refusal.code) {
+            return Outcome::Success;
+        }
+        Outcome::failure(self.refusal(refusal))
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> String {
         let Refusal { code, message } = refusal;
-        match *code {
-            Refusal::UNIMPLEMENTED => format!(
+        match (*code, &self.question) {
+            (Refusal::UNIMPLEMENTED, Question::Health { .. }) => format!(
                 "error: this server does not implement the grpc health protocol (grpc.health.v1.Health): {message}"
             ),
-            Refusal::NOT_FOUND if !self.service.is_empty() => {
+            (Refusal::NOT_FOUND, Question::Health { service }) if !service.is_empty() => {
                 let said = if message.is_empty() { String::new() } else { format!(": {message}") };
-                format!("the server knows no service {:?} (code = NotFound){said}", self.service)
+                format!("the server knows no service {service:?} (code = NotFound){said}")
             }
-            code => {
+            (code, question) => {
                 let name =
                     CODES.get(usize::from(code)).map_or_else(|| code.to_string(), |&name| name.to_owned());
-                format!("error: health rpc probe failed: rpc error: code = {name} desc = {message}")
+                let what = match question {
+                    Question::Health { .. } => "health rpc probe",
+                    Question::Method(method) => method,
+                };
+                format!("error: {what} failed: rpc error: code = {name} desc = {message}")
             }
         }
     }
@@ -137,12 +179,31 @@ impl Attempt for Grpc {
     }
 }
 
-/// `_STATUS`: a list of serving statuses.
-fn statuses(list: &str) -> Result<Vec<u64>, String> {
-    let number =
-        |name: &str| (0..).zip(STATUSES).find(|(_, status)| *status == name).map(|(number, _)| number);
-    let numbers: Option<Vec<u64>> = list.split(',').map(|name| number(name.trim())).collect();
-    numbers.ok_or_else(|| format!("accepted: a list of {}, such as SERVING,NOT_SERVING", STATUSES.join(", ")))
+/// `_METHOD`: the full name of a method.
+fn method(name: &str) -> Result<String, String> {
+    let is_name = |part: &str| {
+        !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte))
+    };
+    let (service, method) = name.split_once('/').unwrap_or_default();
+    let accepted = || "accepted: the full name of a unary method, such as csi.v1.Identity/Probe".to_owned();
+    if is_name(service) && is_name(method) { Ok(name.to_owned()) } else { Err(accepted()) }
+}
+
+/// `_HTTP_HEADERS`: metadata, without what belongs to the protocol.
+fn metadata(value: &str) -> Result<Headers, String> {
+    let metadata = headers::parse(value)?;
+    let is_own = |name: &HeaderName| {
+        name.as_str().starts_with("grpc-")
+            || [CONTENT_TYPE, TE, CONNECTION, HOST, TRANSFER_ENCODING].contains(name)
+    };
+    match metadata.iter().find(|(name, _)| is_own(name)) {
+        Some((name, _)) => Err(format!("{name} belongs to the protocol and cannot be set")),
+        None => Ok(metadata),
+    }
+}
+
+fn metadata_bytes(value: &[u8]) -> Result<Headers, String> {
+    metadata(str::from_utf8(value).map_err(|_| "it is not UTF-8")?)
 }
 
 #[cfg(test)]
@@ -150,10 +211,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn accepted_statuses_are_a_list_of_names() {
-        assert_eq!(statuses("SERVING, NOT_SERVING"), Ok(vec![1, 2]));
-        for wrong in ["", "serving", "SERVING,", "1"] {
-            assert!(statuses(wrong).is_err(), "{wrong}");
+    fn a_method_has_its_full_name_and_metadata_is_not_the_protocols() {
+        assert_eq!(method("csi.v1.Identity/Probe").as_deref(), Ok("csi.v1.Identity/Probe"));
+        for wrong in ["", "GET", "/x", "a/", "a/b/c", "a b/c"] {
+            assert!(method(wrong).is_err(), "{wrong}");
+        }
+        assert_eq!(metadata("Authorization: Bearer x\nX-A: b").map(|all| all.len()), Ok(2));
+        for wrong in ["grpc-timeout: 1S", "Content-Type: text/html", "TE: x", "x"] {
+            assert!(metadata(wrong).is_err(), "{wrong}");
         }
     }
 
@@ -167,7 +232,7 @@ mod tests {
                 panic!("a grpc target");
             };
             let grpc = Grpc::new(&remote, &mut Given::new("LIVENESS_A", options::Options::default()));
-            grpc.refused(&Refusal { code, message: message.to_owned() })
+            grpc.refusal(&Refusal { code, message: message.to_owned() })
         };
         let rpc = "error: health rpc probe failed: rpc error: code =";
         for (service, code, message, expected) in [

@@ -2,7 +2,7 @@
 //! over a fresh connection.
 
 pub mod exchange;
-mod headers;
+pub(super) mod headers;
 mod request;
 mod status;
 

@@ -97,6 +97,33 @@ async fn grpcio_without_a_health_service() {
     assert!(reason.starts_with(UNIMPLEMENTED), "{reason}");
 }
 
+/// What the whole of CSI's livenessprobe is for, in one variable.
+#[tokio::test]
+async fn the_probe_of_a_csi_driver_over_its_socket() {
+    let directory = Directory::new();
+    let socket = directory.at("csi.sock");
+    let _driver = Grpcio::start(&["csi", &socket]);
+    let value = format!("grpc+unix://{}", socket.replace('/', "%2F"));
+    let probe = ("METHOD", "csi.v1.Identity/Probe");
+    let token = directory.write("token", "Authorization: Bearer plugin-token");
+    let check = target(&value, &[probe, ("HTTP_HEADERS_FILE", &token)]);
+    let failed = "error: csi.v1.Identity/Probe failed: rpc error: code =";
+    let unknown = failure(&target(&value, &[probe, ("HTTP_HEADERS", "Authorization: Bearer other")])).await;
+    assert_eq!(unknown, format!("{failed} Unauthenticated desc = Bearer plugin-token is wanted"));
+    assert_eq!(failure(&check).await, format!("{failed} FailedPrecondition desc = the driver starts"));
+    assert_eq!(run(&check).await, Outcome::Success);
+    let lenient = target(&value, &[probe, ("STATUS", "OK,UNAUTHENTICATED")]);
+    assert_eq!(run(&lenient).await, Outcome::Success);
+    let reason = failure(&target(&value, &[])).await;
+    assert!(reason.starts_with(UNIMPLEMENTED), "{reason}");
+    assert_eq!(run(&target(&value, &[("STATUS", "SERVING,UNIMPLEMENTED")])).await, Outcome::Success);
+    let both = problems(&format!("{value}/a.B"), &[probe]);
+    assert_eq!(
+        both,
+        ["LIVENESS_T_METHOD=\"csi.v1.Identity/Probe\": a method is called without a service in the target"]
+    );
+}
+
 #[tokio::test]
 async fn mutual_tls_with_grpcio() {
     let (directory, authority) = (Directory::new(), Authority::new("ca"));
@@ -288,8 +315,8 @@ fn what_is_accepted() {
     assert_eq!(
         problems("grpc://:1/a", &[("STATUS", "200"), ("TLS_CA_FILE", "/ca.crt")]),
         [
-            "LIVENESS_T_STATUS=\"200\": accepted: a list of UNKNOWN, SERVING, NOT_SERVING, SERVICE_UNKNOWN, \
-             such as SERVING,NOT_SERVING",
+            "LIVENESS_T_STATUS=\"200\": accepted: a list of UNKNOWN, SERVING, NOT_SERVING and of gRPC's codes, such \
+             as SERVING,UNIMPLEMENTED",
             "LIVENESS_T_TLS_CA_FILE=\"/ca.crt\": a grpc target has no such option",
         ]
     );

@@ -28,13 +28,13 @@ impl Refusal {
     pub(super) const NOT_FOUND: u16 = 5;
     pub(super) const UNIMPLEMENTED: u16 = 12;
 
-    fn unknown(message: String) -> Self {
+    pub(super) fn unknown(message: String) -> Self {
         Self { code: Self::UNKNOWN, message }
     }
 }
 
-/// What came of a call: the status of the service, or why there is none; the outer error is one of transport.
-pub(super) type Reply = Result<Result<u64, Refusal>, String>;
+/// What came of a call: its answer, or why there is none; the outer error is one of transport.
+pub(super) type Reply = Result<Result<Answer, Refusal>, String>;
 
 /// Calls over `stream`; both ends of the exchange run in this one future.
 pub(super) async fn call(stream: Stream, head: Request<()>, message: Bytes) -> Reply {
@@ -59,7 +59,7 @@ async fn ask(
     sender: SendRequest<Bytes>,
     head: Request<()>,
     message: Bytes,
-) -> Result<Result<u64, Refusal>, h2::Error> {
+) -> Result<Result<Answer, Refusal>, h2::Error> {
     let (response, mut request) = sender.ready().await?.send_request(head, false)?;
     request.send_data(message, true)?;
     let (head, mut body) = response.await?.into_parts();
@@ -75,7 +75,7 @@ async fn ask(
     let trailers = body.trailers().await?.unwrap_or_default();
     Ok(match status_in(&trailers) {
         Some(refusal) if refusal.code != 0 => Err(refusal),
-        Some(_) => answer.status().map_err(Refusal::unknown),
+        Some(_) => Ok(answer),
         None => Err(Refusal::unknown("the server ended the call without a status".to_owned())),
     })
 }

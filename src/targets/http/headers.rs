@@ -7,10 +7,10 @@ use crate::grammar::url::percent_decoded;
 use crate::targets::AGENT;
 
 /// Headers in the order in which they were configured; a name may repeat.
-pub(super) type Headers = Vec<(HeaderName, HeaderValue)>;
+pub type Headers = Vec<(HeaderName, HeaderValue)>;
 
 /// Reads `Name: value`, one a line. A name may repeat; a value may be empty.
-pub(super) fn parse(value: &str) -> Result<Headers, String> {
+pub fn parse(value: &str) -> Result<Headers, String> {
     let mut headers = Headers::new();
     for (index, line) in value.lines().enumerate().filter(|(_, line)| !line.trim().is_empty()) {
         let header = line.split_once(':').and_then(|(name, value)| {
