@@ -1,6 +1,7 @@
 //! What a check tries: one file for each kind of target.
 
 mod content;
+mod database;
 pub mod dial;
 mod dialogue;
 pub mod enter;
@@ -27,6 +28,7 @@ use crate::grammar::{Given, Kind, TargetSpec};
 use crate::outcome::Outcome;
 use crate::witness::{Listeners, Sight, Witness, is_of_this_pod};
 
+use database::{Database, Protocol};
 use dialogue::Dialogue;
 use exec::Exec;
 use file::File;
@@ -110,6 +112,7 @@ kinds! {
     Http "`http://`, `https://` and `http+unix://`",
     Dialogue "`tcp://`, `tls://` and `unix:`",
     Grpc "`grpc://`, `grpcs://` and `grpc+unix://`",
+    Database "`postgres://`, `mysql://` and `redis://`",
     Listen "`listen://`",
     Running "`process:`",
     Exec "`exec:`",
@@ -127,6 +130,9 @@ impl Target {
             Kind::Tcp(remote) => Dialogue::tcp(remote, given).into(),
             Kind::Unix(path) => Dialogue::unix(path, given).into(),
             Kind::Grpc(remote) => Grpc::new(remote, given).into(),
+            Kind::Postgres(remote) => Database::new(Protocol::Postgres, remote, given)?.into(),
+            Kind::Mysql(remote) => Database::new(Protocol::Mysql, remote, given)?.into(),
+            Kind::Redis(remote) => Database::new(Protocol::Redis, remote, given)?.into(),
             Kind::Listen(port) => Listen::new(*port, given).into(),
             Kind::Process(name) => Running::new(name).into(),
             Kind::Exec(command) => Exec::new(command, given).into(),

@@ -25,7 +25,7 @@ fn assert_error(variables: &[(&str, &str)], expected: &str) {
 }
 
 const WEB: (&str, &str) = ("LIVENESS_WEB", "http://:8080/healthz");
-const TARGETS: &str = "http://…, https://…, http+unix://…, tcp://…, tls://…, unix:…, grpc://…, grpcs://…, grpc+unix://…, listen://…, process:…, exec:…, file:…";
+const TARGETS: &str = "http://…, https://…, http+unix://…, tcp://…, tls://…, unix:…, grpc://…, grpcs://…, grpc+unix://…, postgres://…, mysql://…, redis://…, listen://…, process:…, exec:…, file:…";
 
 #[test]
 fn a_check_is_one_variable() {

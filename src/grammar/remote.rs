@@ -28,6 +28,14 @@ impl fmt::Debug for User {
     }
 }
 
+/// A user and a password without the escapes of a URL.
+pub struct Login {
+    /// May be empty.
+    pub user: Vec<u8>,
+    /// What follows the first colon.
+    pub password: Option<Vec<u8>>,
+}
+
 /// Where connections lead.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
@@ -59,6 +67,12 @@ impl Remote {
         Ok(Self { scheme, user: None, at, path: String::new() })
     }
 
+    /// Reads what follows `redis://`: a user and a password may stand before the host.
+    pub(super) fn session(rest: &str) -> Result<Self, String> {
+        let (user, rest) = split_user(rest);
+        Ok(Self { user, ..Self::port(Scheme::Http, rest.strip_suffix('/').unwrap_or(rest))? })
+    }
+
     /// Reads what follows `grpc://`, or `grpcs://` for [`Scheme::Https`].
     pub(super) fn grpc(scheme: Scheme, rest: &str) -> Result<Self, String> {
         let (authority, path) = split_service(rest);
@@ -82,6 +96,22 @@ impl Remote {
     /// Returns what an HTTP client asks for.
     pub fn url(&self) -> Url {
         Url { scheme: self.scheme, authority: self.authority(), path_and_query: self.path.clone() }
+    }
+
+    /// Returns who is to log in.
+    ///
+    /// # Errors
+    /// A broken escape.
+    pub fn login(&self) -> Result<Option<Login>, String> {
+        let Some(User(user)) = &self.user else { return Ok(None) };
+        let decoded = |part: &str| {
+            percent_decoded(part).ok_or_else(|| "the user or the password has a broken %-escape".to_owned())
+        };
+        let (user, password) = match user.split_once(':') {
+            Some((user, password)) => (user, Some(decoded(password)?)),
+            None => (user.as_str(), None),
+        };
+        Ok(Some(Login { user: decoded(user)?, password }))
     }
 
     /// Returns the path without its slash, as gRPC's services are called.

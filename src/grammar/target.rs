@@ -85,6 +85,18 @@ kinds! {
         ("grpcs://", "a grpcs target", ":1", |rest| Remote::grpc(Scheme::Https, rest))
         ("grpc+unix://", "a grpc+unix target", "%2Fapp.sock", Remote::grpc_unix)
     }
+    /// A `PostgreSQL` server.
+    Postgres(Remote) {
+        ("postgres://", "a postgres target", ":5432", Remote::session)
+    }
+    /// A `MySQL` or `MariaDB` server.
+    Mysql(Remote) {
+        ("mysql://", "a mysql target", ":3306", |rest| Remote::port(Scheme::Http, rest))
+    }
+    /// A Redis or Valkey server.
+    Redis(Remote) {
+        ("redis://", "a redis target", ":6379", Remote::session)
+    }
     /// A port of this pod that is looked at.
     Listen(Port) {
         ("listen://", "a listen target", ":1", Port::read)

@@ -11,6 +11,7 @@ mod classics;
 mod command_line;
 mod configuration;
 mod content;
+mod database;
 mod demo;
 mod exec;
 mod file;

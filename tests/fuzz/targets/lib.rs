@@ -28,7 +28,15 @@ pub struct Peer {
     runtime: Runtime,
     local: LocalSet,
     bytes: Rc<RefCell<Vec<u8>>>,
+    target: String,
     check: (Arc<Check>, Target),
+}
+
+/// A check of `target` with `options`, where these are right.
+fn check(target: &str, options: &[(&str, &str)]) -> Option<(Arc<Check>, Target)> {
+    let mut variables = vec![("READINESS_A", target), ("READINESS_A_TIMEOUT_SECONDS", "0.02")];
+    variables.extend(options);
+    Some(read(&variables).ok()?.checks.remove(0))
 }
 
 impl Peer {
@@ -37,23 +45,29 @@ impl Peer {
         let (runtime, local, bytes) = (runtime(), LocalSet::new(), Rc::new(RefCell::new(Vec::new())));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
         let target = format!("{form}://{}", listener.local_addr().expect("an address"));
-        let mut variables = vec![("READINESS_A", target.as_str()), ("READINESS_A_TIMEOUT_SECONDS", "0.02")];
-        variables.extend(options);
-        let check = read(&variables).expect("a configuration").checks.remove(0);
-        let said = Rc::clone(&bytes);
+        let check = check(&target, options).expect("a configuration");
+        let (said, speaks_first) = (Rc::clone(&bytes), form == "mysql");
         local.spawn_local(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let bytes = said.borrow().clone();
                 tokio::task::spawn_local(async move {
                     // The request is read first, or closing would reset what was said.
-                    let _ = stream.read(&mut [0; 4096]).await;
+                    if !speaks_first {
+                        let _ = stream.read(&mut [0; 4096]).await;
+                    }
                     let _ = stream.write_all(&bytes).await;
                     let _ = stream.shutdown().await;
                     while matches!(stream.read(&mut [0; 4096]).await, Ok(1..)) {}
                 });
             }
         });
-        Self { runtime, local, bytes, check }
+        Self { runtime, local, bytes, target, check }
+    }
+
+    /// Goes on with these options; returns whether they are right.
+    pub fn ask_with(&mut self, options: &[(&str, &str)]) -> bool {
+        let check = check(&self.target, options);
+        check.map(|check| self.check = check).is_some()
     }
 
     /// One run against a server that says `bytes`; it comes to something, whatever they are.

@@ -1,0 +1,151 @@
+//! `postgres://`, `mysql://` and `redis://`: the server takes sessions. A port that is open is not a database that is
+//! ready, and the server's own first words tell.
+
+mod mysql;
+mod postgres;
+mod redis;
+
+use std::time::Duration;
+
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::dial::{Dial, Stream};
+use super::reason::io_reason;
+use super::{Attempt, LocalPort, Stage};
+use crate::blocking::Place;
+use crate::grammar::Given;
+use crate::grammar::remote::Remote;
+use crate::outcome::Outcome;
+
+/// How much of what the server says is looked at, in bytes.
+const LIMIT: usize = 16 * 1024;
+
+/// A database server.
+#[derive(Debug)]
+pub struct Database {
+    dial: Dial,
+    protocol: Protocol,
+    /// What is said first; empty where the server begins. It may hold a password.
+    opening: Opening,
+}
+
+struct Opening(Vec<u8>);
+
+impl std::fmt::Debug for Opening {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("***")
+    }
+}
+
+/// How a server is spoken to.
+#[derive(Clone, Copy, Debug)]
+pub enum Protocol {
+    /// `PostgreSQL`'s, version 3.
+    Postgres,
+    /// That of `MySQL` and `MariaDB`.
+    Mysql,
+    /// That of Redis and Valkey, version 2.
+    Redis,
+}
+
+/// What was heard so far comes to: `None` where more has to come.
+type Verdict = Option<Result<(), String>>;
+
+impl Database {
+    /// Takes no option.
+    ///
+    /// # Errors
+    /// What is wrong with the user or the password.
+    pub fn new(protocol: Protocol, remote: &Remote, given: &mut Given) -> Result<Self, String> {
+        let login = remote.login()?;
+        if let Some(password) = login.as_ref().and_then(|login| login.password.as_ref()) {
+            given.confide(password);
+        }
+        let opening = match protocol {
+            Protocol::Postgres => postgres::opening(login.as_ref()),
+            Protocol::Mysql => Vec::new(),
+            Protocol::Redis => redis::opening(login.as_ref()),
+        };
+        Ok(Self { dial: Dial::new(remote, None, given), protocol, opening: Opening(opening) })
+    }
+
+    async fn ask(&self, stage: &Stage<'_>) -> Result<(), String> {
+        let mut stream = self.dial.open(stage).await?;
+        let result = self.converse(&mut stream, stage).await;
+        stream.leave();
+        result
+    }
+
+    async fn converse(&self, stream: &mut Stream, stage: &Stage<'_>) -> Result<(), String> {
+        let failed = |what| move |error: std::io::Error| format!("{what} failed: {}", io_reason(&error));
+        stream.write_all(&self.opening.0).await.map_err(failed("sending"))?;
+        let mut heard = Vec::new();
+        loop {
+            let room = (LIMIT - heard.len()) as u64;
+            if (&mut *stream).take(room).read_buf(&mut heard).await.map_err(failed("reading"))? == 0 {
+                return Err(self.broken(&heard, stage));
+            }
+            if let Some(verdict) = self.protocol.judge(&heard) {
+                // Whoever does not take it, does not miss it.
+                let _ = stream.write_all(self.protocol.goodbye(&heard)).await;
+                return verdict
+                    .map_err(|reason| if reason.is_empty() { self.broken(&heard, stage) } else { reason });
+            }
+        }
+    }
+
+    /// Why an answer is none.
+    fn broken(&self, heard: &[u8], stage: &Stage<'_>) -> String {
+        if heard.is_empty() {
+            return "the server closed the connection without an answer".to_owned();
+        }
+        format!("the server does not speak {}: answered {}", self.protocol.name(), stage.hear(heard))
+    }
+}
+
+impl Protocol {
+    const fn name(self) -> &'static str {
+        match self {
+            Self::Postgres => "PostgreSQL's protocol",
+            Self::Mysql => "MySQL's protocol",
+            Self::Redis => "Redis' protocol",
+        }
+    }
+
+    /// What the answer comes to; an empty reason is an answer of a different protocol.
+    fn judge(self, heard: &[u8]) -> Verdict {
+        match self {
+            Self::Postgres => postgres::judge(heard),
+            Self::Mysql => mysql::judge(heard),
+            Self::Redis => redis::judge(heard),
+        }
+    }
+
+    /// What the server wants to hear at the end, so that it has nothing to complain of.
+    fn goodbye(self, heard: &[u8]) -> &'static [u8] {
+        match self {
+            Self::Postgres => postgres::goodbye(heard),
+            // The server has no word for it before a login; MariaDB notes each such connection at log_warnings=2.
+            Self::Mysql | Self::Redis => &[],
+        }
+    }
+}
+
+impl Attempt for Database {
+    async fn attempt(&self, stage: &Stage<'_>) -> Outcome {
+        self.ask(stage).await.map_or_else(Outcome::failure, |()| Outcome::Success)
+    }
+
+    fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome {
+        let silent = || format!("timeout: connected, but the server said nothing within {timeout:?}");
+        Outcome::timeout(self.dial.unconnected(stage, timeout).unwrap_or_else(silent))
+    }
+
+    fn local_port(&self) -> Option<LocalPort> {
+        self.dial.local_port()
+    }
+
+    fn place(&self) -> Option<&Place> {
+        Some(self.dial.place())
+    }
+}
