@@ -27,8 +27,8 @@ pub struct Check {
     pub any_of: Option<Arc<str>>,
     /// How long its failure stands at least, once it has passed in the same incarnation; only liveness has this.
     pub hold: Duration,
-    /// What its target and options refer to, which no reason may show.
-    pub secrets: Secrets,
+    /// What the checks of this sidecar send in confidence and refer to, which no reason may show.
+    pub secrets: Arc<Secrets>,
 }
 
 impl Check {

@@ -40,6 +40,7 @@ impl Config {
             .iter()
             .filter_map(|spec| check(spec, env.variables(), settings.liveness_hold, &mut problems))
             .collect();
+        let checks = with_all_secrets(checks);
         for broken in &reading.broken {
             // What its options are like is still to be said.
             let _ = target(broken, env.variables(), &mut problems);
@@ -61,14 +62,26 @@ fn check(
     variables: &Variables,
     hold: Option<Duration>,
     problems: &mut Vec<Problem>,
-) -> Option<(Arc<Check>, Target)> {
+) -> Option<(Check, Target)> {
     let (target, secrets) = target(spec, variables, problems)?;
     let (probe, name, shown) = (spec.probe, spec.name(), spec.target.shown());
     let (container, timing, required) = (spec.container.clone(), spec.timing, spec.required);
     let any_of = spec.any_of.clone();
     let hold = hold.filter(|_| probe == Probe::Liveness).unwrap_or_default();
+    let secrets = Arc::new(secrets);
     let check = Check { probe, name, target: shown, container, timing, required, any_of, hold, secrets };
-    Some((Arc::new(check), target))
+    Some((check, target))
+}
+
+/// Lets no check tell what another one sends: an app may show the headers of whoever asked before.
+fn with_all_secrets(checks: Vec<(Check, Target)>) -> Vec<(Arc<Check>, Target)> {
+    let mut all = Secrets::default();
+    for (check, _) in &checks {
+        all.extend(&check.secrets);
+    }
+    let all = Arc::new(all);
+    let sharing = |check| Arc::new(Check { secrets: Arc::clone(&all), ..check });
+    checks.into_iter().map(|(check, target)| (sharing(check), target)).collect()
 }
 
 /// Makes the target, and says what must not be printed of what it refers to.
@@ -76,7 +89,7 @@ fn target(spec: &Spec, variables: &Variables, problems: &mut Vec<Problem>) -> Op
     let mut given = spec.given(variables);
     let target = Target::new(&spec.target, &mut given);
     let mut secrets = spec.target.secrets().clone();
-    secrets.extend(given.secrets());
+    secrets.extend(&given.secrets());
     given.reject_variable(&spec.target.to_string(), target.as_ref().err().cloned());
     problems.extend(given.finish(Some(spec.target.form.title)));
     Some((target.ok()?, secrets))

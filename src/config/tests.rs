@@ -437,6 +437,11 @@ fn a_reference_is_put_in_and_never_shown() {
     let address = config.checks[1].1.local_port().and_then(|place| place.address);
     assert_eq!(address, Some("fd00::1".parse().unwrap()));
     let hidden = |index: usize, text: &str| config.checks[index].0.secrets.hide(text);
+    assert_eq!(
+        hidden(2, "hunter2").as_deref(),
+        Some("$(TOKEN)"),
+        "whoever asks, an app may show it to another"
+    );
     assert_eq!(hidden(0, "hunter2 at fd00::1").as_deref(), Some("$(TOKEN) at $(POD_IP)"));
     assert_eq!(hidden(1, r"-ERR p@ss/w\rd").as_deref(), Some("-ERR $(PASS)"));
     assert_eq!(hidden(2, "ls: cannot access a 'b").as_deref(), Some("ls: cannot access $(DIRECTORY)"));

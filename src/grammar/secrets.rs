@@ -29,8 +29,10 @@ impl Secrets {
     }
 
     /// Adds the values of others.
-    pub fn extend(&mut self, others: Self) {
-        self.0.extend(others.0);
+    pub fn extend(&mut self, others: &Self) {
+        for (value, instead) in &others.0 {
+            self.add(value, instead.clone());
+        }
         self.sort();
     }
 

@@ -56,7 +56,7 @@ impl Case {
             required: true,
             any_of: None,
             hold,
-            secrets: crate::grammar::Secrets::default(),
+            secrets: std::sync::Arc::default(),
         };
         let incarnation = Incarnation { id: OWN, number: 1, began: zero, is_joined: false };
         let mut status = Status::new(&check, incarnation);

@@ -32,7 +32,7 @@ fn check(probe: Probe, name: &str) -> Check {
         required: true,
         any_of: None,
         hold: Duration::ZERO,
-        secrets: crate::grammar::Secrets::default(),
+        secrets: Arc::default(),
     }
 }
 
