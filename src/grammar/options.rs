@@ -99,6 +99,7 @@ options! {
     REQUIRED Plain,
     ANY_OF Plain,
     METHOD Plain,
+    HTTP_VERSION Plain,
     HTTP_HEADERS Secret,
     HTTP_HEADERS_FILE Plain,
     BODY Secret,

@@ -37,7 +37,7 @@ pub struct Dialogue {
 impl Dialogue {
     /// Takes the options of a dialogue, and of TLS for [`Scheme::Https`].
     pub fn tcp(remote: &Remote, given: &mut Given) -> Self {
-        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, None));
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, &[]));
         Self { script: Script::parse(given), dial: Dial::new(remote, tls, given) }
     }
 

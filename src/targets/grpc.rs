@@ -50,7 +50,7 @@ enum Question {
 impl Grpc {
     /// Takes `_METHOD`, `_STATUS`, `_HTTP_HEADERS`, and the options of TLS for [`Scheme::Https`].
     pub fn new(remote: &Remote, given: &mut Given) -> Self {
-        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, Some("h2")));
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, &["h2"]));
         let question = match given.take(options::METHOD, method) {
             Some(method) => {
                 if !remote.service().is_empty() {

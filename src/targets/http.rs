@@ -3,6 +3,7 @@
 
 pub mod exchange;
 pub(super) mod headers;
+mod http2;
 mod request;
 mod status;
 
@@ -45,6 +46,8 @@ pub struct Http {
     request: Request,
     status: StatusRanges,
     content: Option<Box<Content>>,
+    /// Whether HTTP/2 is spoken without asking: by prior knowledge (RFC 9113, section 3.3).
+    is_http2: bool,
 }
 
 impl Http {
@@ -53,11 +56,20 @@ impl Http {
     /// # Errors
     /// What is wrong with the user or the password.
     pub fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
-        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, None));
+        let version = given.take(options::HTTP_VERSION, Version::read);
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, Version::offered(version)));
         let request = Request::new(remote, given)?;
         let status = given.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
         let content = Content::take(given);
-        Ok(Self { url: remote.url(), dial: Dial::new(remote, tls, given), request, status, content })
+        let is_http2 = version == Some(Version::Two);
+        Ok(Self {
+            url: remote.url(),
+            dial: Dial::new(remote, tls, given),
+            request,
+            status,
+            content,
+            is_http2,
+        })
     }
 
     async fn follow(&self, stage: &Stage<'_>) -> Result<Outcome, String> {
@@ -93,9 +105,14 @@ impl Http {
         };
         let led = |reason| if is_own { reason } else { format!("redirected to {}: {reason}", url.shown()) };
         let stream = stream.map_err(led)?;
-        let request = prepared.written(method, &url.path_and_query, &host, method == self.request.method());
+        let keeps_body = method == self.request.method();
         let limits = if self.content.is_some() { LIMITS_OF_CONTENT } else { LIMITS };
         let on_head = || stage.reach(Progress::Answered);
+        if self.is_http2 || stream.is_http2() {
+            let (head, body) = prepared.asking(method, url, &host, keeps_body).map_err(led)?;
+            return http2::exchange(stream, head, body, limits, on_head).await.map_err(led);
+        }
+        let request = prepared.written(method, &url.path_and_query, &host, keeps_body);
         exchange(stream, &request, *method == Method::HEAD, limits, on_head).await.map_err(led)
     }
 
@@ -122,6 +139,32 @@ impl Http {
             return Ok(Outcome::Warning(warning.into()));
         }
         Ok(Outcome::Success)
+    }
+}
+
+/// `_HTTP_VERSION`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Version {
+    One,
+    Two,
+}
+
+impl Version {
+    fn read(value: &str) -> Result<Self, String> {
+        match value {
+            "1.1" => Ok(Self::One),
+            "2" => Ok(Self::Two),
+            _ => Err("accepted: 1.1 or 2".to_owned()),
+        }
+    }
+
+    /// What TLS offers; without the option both, as the kubelet does.
+    const fn offered(version: Option<Self>) -> &'static [&'static str] {
+        match version {
+            None => &["h2", "http/1.1"],
+            Some(Self::One) => &["http/1.1"],
+            Some(Self::Two) => &["h2"],
+        }
     }
 }
 

@@ -17,6 +17,21 @@ pub fn io_reason(error: &io::Error) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
+/// An error of HTTP/2 with a server that was to speak `what`.
+pub fn http2_reason(error: &h2::Error, what: &str) -> String {
+    match (error.get_io(), error.reason()) {
+        (Some(io), _) => io_reason(io),
+        (None, Some(reason)) if error.is_library() => {
+            format!("the server does not speak {what} ({})", reason.description())
+        }
+        (None, Some(reason)) if error.is_reset() => {
+            format!("the server reset the call ({})", reason.description())
+        }
+        (None, Some(reason)) => format!("the server ended the connection ({})", reason.description()),
+        (None, None) => error.to_string(),
+    }
+}
+
 /// An error of TLS itself.
 pub fn tls_reason(error: &Error) -> String {
     match error {
@@ -85,7 +100,7 @@ fn refusal(alert: AlertDescription) -> String {
         AlertDescription::UnrecognisedName => {
             "the server does not know the name that it was asked for (see _TLS_SERVER_NAME)".to_owned()
         }
-        AlertDescription::NoApplicationProtocol => "the server does not offer HTTP/2 over TLS".to_owned(),
+        AlertDescription::NoApplicationProtocol => "the server does not speak the version of HTTP that is offered (see _HTTP_VERSION; gRPC needs HTTP/2)".to_owned(),
         AlertDescription::HandshakeFailure => {
             "the server refuses the handshake: no common cipher, or it wants a client certificate".to_owned()
         }

@@ -17,6 +17,7 @@ mod exec;
 mod file;
 mod goodbye;
 mod grpc;
+mod http2;
 mod http_target;
 mod in_process;
 mod incarnations;

@@ -74,8 +74,9 @@ test('without details neither page nor document tells a reason', async () => {
   assert((await page.locator('#sidecar').innerText()).includes('reasons withheld'), 'the page says so');
   const texts = {
     page: await page.evaluate(() => {
-      for (const node of document.querySelectorAll('.target, .p-target')) node.remove();
-      return document.documentElement.outerHTML.replace(/<script>[^]*<\/script>/, '');
+      const copy = document.documentElement.cloneNode(true);
+      for (const node of copy.querySelectorAll('.target, .p-target')) node.remove();
+      return copy.outerHTML.replace(/<script>[^]*<\/script>/, '');
     }),
     document: JSON.stringify(await sidecar.status(), (key, value) => (key === 'target' ? '' : value)),
     table: (await sidecar.run('get', 'status')).replace(/exec:.*?\s{2}|http:\S+/g, ''),

@@ -39,6 +39,11 @@ const REST_LIMIT: u64 = 64 * 1024;
 const REST_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Stream {
+    /// Whether both ends have agreed on HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        matches!(self, Self::Tls(stream) if stream.is_http2())
+    }
+
     /// Ends the connection as the peer would like it: says that nothing more will come, and takes what is still said,
     /// to a bound. A connection that is closed with something unread is reset, which servers log as an error.
     ///
@@ -88,19 +93,17 @@ impl AsyncWrite for Stream {
     }
 }
 
-/// How much of a connection is read, in bytes: a peer that floods must not cost other checks their time.
-const READ_LIMIT: usize = 128 * 1024;
-
-/// A connection of which no more than `READ_LIMIT` is read.
+/// A connection of which no more than a limit is read.
 pub struct Limited {
     stream: Stream,
+    limit: usize,
     left: usize,
 }
 
 impl Limited {
-    /// Limits `stream`.
-    pub const fn new(stream: Stream) -> Self {
-        Self { stream, left: READ_LIMIT }
+    /// Limits `stream` to as many bytes.
+    pub const fn new(stream: Stream, limit: usize) -> Self {
+        Self { stream, limit, left: limit }
     }
 }
 
@@ -114,7 +117,8 @@ impl AsyncRead for Limited {
         ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
         let read = buffer.filled().len() - before;
         let left = self.left.checked_sub(read);
-        self.left = left.ok_or_else(|| io::Error::other(format!("no end within {READ_LIMIT} bytes")))?;
+        let limit = self.limit;
+        self.left = left.ok_or_else(|| io::Error::other(format!("no end within {limit} bytes")))?;
         Poll::Ready(Ok(()))
     }
 }

@@ -46,8 +46,8 @@ pub(super) struct Client {
 #[derive(Debug, Default)]
 struct Material {
     files: Files,
-    /// What is offered by ALPN; nothing for HTTP/1, as the kubelet does.
-    protocol: Option<&'static str>,
+    /// What is offered by ALPN, the preferred first.
+    protocols: &'static [&'static str],
     /// When the first certificate of the chain ends that was presented last; 0 before.
     expiry: Arc<AtomicI64>,
     loaded: Mutex<Option<Loaded>>,
@@ -68,9 +68,9 @@ struct Config {
 }
 
 impl Tls {
-    /// Takes the four `_TLS_…` options; `protocol` is offered by ALPN.
-    pub fn parse(given: &mut Given, protocol: Option<&'static str>) -> Self {
-        let material = Material { files: Files::parse(given), protocol, ..Material::default() };
+    /// Takes the four `_TLS_…` options; `protocols` are offered by ALPN.
+    pub fn parse(given: &mut Given, protocols: &'static [&'static str]) -> Self {
+        let material = Material { files: Files::parse(given), protocols, ..Material::default() };
         Self { server_name: given.take(options::TLS_SERVER_NAME, server_name), material: Arc::new(material) }
     }
 
@@ -145,7 +145,7 @@ impl Material {
             .with_client_cert_resolver(identity.clone());
         // A resumed session would hide a certificate that has changed.
         client.resumption = Resumption::disabled();
-        client.alpn_protocols = self.protocol.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
+        client.alpn_protocols = self.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
         Ok(Config { client: Arc::new(client), identity })
     }
 }

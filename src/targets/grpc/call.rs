@@ -11,7 +11,13 @@ use hyper::http::response;
 
 use super::message::Answer;
 use crate::targets::dial::{Limited, Stream};
-use crate::targets::reason::io_reason;
+use crate::targets::reason::http2_reason;
+
+/// What is missing in a server that speaks something else.
+const WHAT: &str = "HTTP/2 as gRPC needs it";
+
+/// How much of a connection is read, in bytes: a peer that floods must not cost other checks their time.
+const READ_LIMIT: usize = 128 * 1024;
 
 /// The largest header list that is taken, in bytes.
 const HEADER_LIMIT: u32 = 16 * 1024;
@@ -40,8 +46,10 @@ pub(super) type Reply = Result<Result<Answer, Refusal>, String>;
 pub(super) async fn call(stream: Stream, head: Request<()>, message: Bytes) -> Reply {
     let mut client = Builder::new();
     client.enable_push(false).max_header_list_size(HEADER_LIMIT);
-    let (sender, connection) =
-        client.handshake(Limited::new(stream)).await.map_err(|error| reason(&error))?;
+    let (sender, connection) = client
+        .handshake(Limited::new(stream, READ_LIMIT))
+        .await
+        .map_err(|error| http2_reason(&error, WHAT))?;
     let mut reply = pin!(ask(sender, head, message));
     let result = tokio::select! {
         biased;
@@ -52,7 +60,7 @@ pub(super) async fn call(stream: Stream, head: Request<()>, message: Bytes) -> R
             (result, _) => result,
         },
     };
-    result.map_err(|error| reason(&error))
+    result.map_err(|error| http2_reason(&error, WHAT))
 }
 
 async fn ask(
@@ -118,20 +126,6 @@ fn unescaped(message: &[u8]) -> String {
         rest = tail;
     }
     String::from_utf8_lossy(&bytes).into_owned()
-}
-
-fn reason(error: &h2::Error) -> String {
-    match (error.get_io(), error.reason()) {
-        (Some(io), _) => io_reason(io),
-        (None, Some(reason)) if error.is_library() => {
-            format!("the server does not speak HTTP/2 as gRPC needs it ({})", reason.description())
-        }
-        (None, Some(reason)) if error.is_reset() => {
-            format!("the server reset the call ({})", reason.description())
-        }
-        (None, Some(reason)) => format!("the server ended the connection ({})", reason.description()),
-        (None, None) => error.to_string(),
-    }
 }
 
 #[cfg(test)]

@@ -3,12 +3,15 @@
 use std::borrow::Cow;
 use std::fmt;
 
+use bytes::Bytes;
 use hyper::Method;
+use hyper::header::CONTENT_LENGTH;
 use hyper::http::{HeaderName, HeaderValue};
 
 use super::headers::{self, Headers, Lines};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
+use crate::grammar::url::Url;
 use crate::grammar::{Given, options};
 use crate::targets::Stage;
 use crate::targets::source::Source;
@@ -153,7 +156,39 @@ impl Prepared {
         request.extend_from_slice(body.unwrap_or_default());
         request
     }
+
+    /// Returns the same for HTTP/2: the head and the body.
+    ///
+    /// # Errors
+    /// A URL that is none.
+    pub(super) fn asking(
+        &self,
+        method: &Method,
+        url: &Url,
+        host: &str,
+        has_kept_method: bool,
+    ) -> Result<(hyper::Request<()>, Bytes), String> {
+        let host = self.lines.host.as_deref().unwrap_or(host);
+        let uri = format!("{}://{host}{}", url.scheme.as_str(), url.path_and_query);
+        let mut request = hyper::Request::builder().method(method).uri(uri);
+        for (name, value) in self.lines.text.lines().filter_map(|line| line.split_once(": ")) {
+            let name = name.to_ascii_lowercase();
+            if !NOT_OF_HTTP2.contains(&name.as_str()) {
+                request = request.header(name, value);
+            }
+        }
+        let body = self.body.clone().filter(|_| has_kept_method).map(Bytes::from);
+        if body.is_some() || may_have_body(method) {
+            request = request.header(CONTENT_LENGTH, body.as_ref().map_or(0, Bytes::len));
+        }
+        let head = request.body(()).map_err(|error| error.to_string())?;
+        Ok((head, body.unwrap_or_default()))
+    }
 }
+
+/// Headers of a single connection, which HTTP/2 has not (RFC 9113, section 8.2.2), and what is said in its own way.
+const NOT_OF_HTTP2: [&str; 6] =
+    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "content-length"];
 
 fn may_have_body(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method)

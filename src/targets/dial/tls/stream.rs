@@ -22,6 +22,11 @@ impl TlsStream {
         Self { stream, suspicion }
     }
 
+    /// Whether both ends have agreed on HTTP/2.
+    pub fn is_http2(&self) -> bool {
+        self.stream.get_ref().1.alpn_protocol() == Some(b"h2")
+    }
+
     /// A server that refuses us may say why and hang up: where we notice by writing, that is still to be read.
     fn explained<T>(
         &mut self,

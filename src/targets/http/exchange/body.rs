@@ -26,6 +26,18 @@ pub struct Body {
 }
 
 impl Body {
+    /// Takes the next bytes.
+    ///
+    /// # Errors
+    /// Never: see [`Room::get`].
+    pub async fn push(&mut self, part: &[u8]) -> Result<(), String> {
+        if self.room.is_none() && self.bytes.len() + part.len() > SMALL {
+            self.room = Some(Room::get().await?);
+        }
+        self.bytes.extend_from_slice(part);
+        Ok(())
+    }
+
     /// Takes `count` bytes as they come.
     async fn take(&mut self, reader: &mut Reader, count: usize) -> Result<(), String> {
         let mut missing = count;
@@ -40,10 +52,7 @@ impl Body {
     /// Takes what has come, but no more than is `missing`.
     async fn take_rest(&mut self, reader: &mut Reader, missing: &mut usize) -> Result<usize, String> {
         let count = reader.rest().len().min(*missing);
-        if self.room.is_none() && self.bytes.len() + count > SMALL {
-            self.room = Some(Room::get().await?);
-        }
-        self.bytes.extend_from_slice(&reader.rest()[..count]);
+        self.push(&reader.rest()[..count]).await?;
         reader.use_up(count);
         *missing -= count;
         Ok(count)

@@ -82,7 +82,7 @@ fn parse(bytes: &[u8], is_head: bool) -> Result<Option<(Head, usize)>, String> {
 fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x15, 0x03, ..] => Some("TLS here; the target has to be https://"),
-        [0, _, _, 0x04, 0, 0, 0, 0, 0, ..] => Some("only HTTP/2 here"),
+        [0, _, _, 0x04, 0, 0, 0, 0, 0, ..] => Some("only HTTP/2 here; set _HTTP_VERSION=2"),
         _ => None,
     }
 }

@@ -1,0 +1,71 @@
+//! One request and one answer over HTTP/2 (RFC 9113), over a connection that is then dropped.
+
+use std::pin::pin;
+
+use bytes::Bytes;
+use h2::client::{Builder, SendRequest};
+use hyper::http::header::LOCATION;
+use hyper::{Method, Request};
+
+use super::exchange::{Answer, Body, Limits};
+use crate::targets::dial::{Limited, Stream};
+use crate::targets::reason::http2_reason;
+
+/// The largest header list that is taken, in bytes.
+const HEADER_LIMIT: u32 = 64 * 1024;
+
+/// Sends a request and reads the answer; calls `on_head` when its head has come.
+///
+/// # Errors
+/// What is wrong with the answer or the connection.
+pub(super) async fn exchange(
+    stream: Stream,
+    head: Request<()>,
+    body: Bytes,
+    limits: Limits,
+    on_head: impl FnOnce(),
+) -> Result<Answer, String> {
+    let mut client = Builder::new();
+    client.enable_push(false).max_header_list_size(HEADER_LIMIT);
+    let (sender, connection) = client
+        .handshake(Limited::new(stream, limits.read))
+        .await
+        .map_err(|error| http2_reason(&error, "HTTP/2"))?;
+    let mut answer = pin!(ask(sender, head, body, limits, on_head));
+    tokio::select! {
+        biased;
+        answer = &mut answer => answer,
+        // What the connection has read before it ended is still to be judged. Of two errors, its own is the cause.
+        ended = connection => match (answer.await, ended) {
+            (Err(_), Err(cause)) => Err(http2_reason(&cause, "HTTP/2")),
+            (answer, _) => answer,
+        },
+    }
+}
+
+async fn ask(
+    sender: SendRequest<Bytes>,
+    head: Request<()>,
+    body: Bytes,
+    limits: Limits,
+    on_head: impl FnOnce(),
+) -> Result<Answer, String> {
+    let failed = |error| http2_reason(&error, "HTTP/2");
+    let is_head = *head.method() == Method::HEAD;
+    let mut sender = sender.ready().await.map_err(failed)?;
+    let (answer, mut request) = sender.send_request(head, body.is_empty()).map_err(failed)?;
+    if !body.is_empty() {
+        request.send_data(body, true).map_err(failed)?;
+    }
+    let (head, mut parts) = answer.await.map_err(failed)?.into_parts();
+    on_head();
+    let mut body = Body::default();
+    while !is_head && body.bytes.len() < limits.body {
+        let Some(part) = parts.data().await.transpose().map_err(failed)? else { break };
+        body.push(&part[..part.len().min(limits.body - body.bytes.len())]).await?;
+        // A server sends no more than what it knows to be taken.
+        parts.flow_control().release_capacity(part.len()).map_err(failed)?;
+    }
+    let location = head.headers.get(LOCATION).and_then(|value| Some(value.to_str().ok()?.to_owned()));
+    Ok(Answer { status: head.status.as_u16(), location, body })
+}
