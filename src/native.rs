@@ -8,6 +8,9 @@ use crate::grammar::url::{Authority, Scheme};
 use crate::grammar::{Kind, Spec, TargetSpec, Timing, options, references};
 use crate::probe::Probe;
 
+/// Headers that Go sends as it sees fit, whatever is configured (`net/http/request.go`, `reqWriteExcludeHeader`).
+const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
+
 /// A probe as it stands in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Native {
@@ -104,11 +107,13 @@ impl Native {
         // A native probe refers to nothing.
         let target = TargetSpec::read(&references::escaped(&target)).map_err(Untranslatable::Wrong)?;
         let mut spec = Spec { timing: self.timing, ..Spec::new(probe, name, target) };
-        if let Handler::Http { headers, .. } = &self.handler
-            && !headers.is_empty()
-        {
-            let lines: Vec<_> = headers.iter().map(|(name, value)| format!("{name}: {value}")).collect();
-            spec.options.set(options::HTTP_HEADERS, references::escaped(&lines.join("\n")));
+        if let Handler::Http { headers, .. } = &self.handler {
+            let is_sent = |name: &str| !FRAMING.iter().any(|framing| name.eq_ignore_ascii_case(framing));
+            let sent = headers.iter().filter(|(name, _)| is_sent(name));
+            let lines: Vec<_> = sent.map(|(name, value)| format!("{name}: {value}")).collect();
+            if !lines.is_empty() {
+                spec.options.set(options::HTTP_HEADERS, references::escaped(&lines.join("\n")));
+            }
         }
         Ok(spec)
     }

@@ -462,3 +462,74 @@ fn a_reference_to_nothing_and_a_value_that_does_not_fit_are_errors() {
         assert!(errors.len() == 1 && !errors[0].contains("hunter2"), "{errors:?}");
     }
 }
+
+#[test]
+fn what_is_nearly_a_check_is_an_error_and_not_silence() {
+    for (name, meant) in [
+        ("READYNESS_DB", "READINESS_DB"),
+        ("readiness_db", "READINESS_DB"),
+        ("LIVENES_WEB", "LIVENESS_WEB"),
+        ("STARTUPS_A", "STARTUP_A"),
+    ] {
+        assert_error(
+            &[WEB, (name, "tcp://:5432")],
+            &format!("{name}: no check, though its value is a target; did you mean {meant}?"),
+        );
+    }
+    // What is no target, or stands for a Service, is somebody else's.
+    let others = [
+        ("READYNESS_DB", "yes"),
+        ("DATABASE_URL", "postgres://:5432"),
+        ("STARTER_PORT", "tcp://10.0.0.1:80"),
+        ("STARTER_SERVICE_HOST", "10.0.0.1"),
+        ("STARTER_SERVICE_PORT", "80"),
+    ];
+    assert!(read(&[&[WEB], &others[..]].concat()).is_ok());
+}
+
+#[test]
+fn a_target_makes_a_check_unless_its_name_may_hold_any_text() {
+    let config = read(&[WEB, ("LIVENESS_WEB_STATUS", "http://:8081/")]).unwrap();
+    let names: Vec<_> = config.checks.iter().map(|(check, _)| check.name.as_str()).collect();
+    assert_eq!(names, ["web", "web-status"]);
+    assert_error(
+        &[("LIVENESS_MAIL", "tcp://:25"), ("LIVENESS_MAIL_SEND", "tcp://:587")],
+        "LIVENESS_MAIL_SEND=(hidden): either the option _SEND of LIVENESS_MAIL, or a check of its own, since its value \
+         is a target; give the check another name, or the text another beginning",
+    );
+}
+
+#[test]
+fn errors_say_what_people_stumble_over() {
+    for (value, expected) in [
+        (
+            "http://:http/",
+            "a port's name, which only the kubelet can look up in the container that it probes",
+        ),
+        ("http+unix:///run/app.sock/x", "accepted: the socket's path with %2F for each /"),
+        ("http://:8080/ ", "a space or a line break at the end"),
+        ("exec:ls /x | wc", "| is for a shell, and no shell runs"),
+    ] {
+        let errors = errors(&[("LIVENESS_A", value)]);
+        assert!(errors.len() == 1 && errors[0].contains(expected), "{value}: {errors:?}");
+    }
+    let insecure = errors(&[("LIVENESS_A", "https://:1/"), ("LIVENESS_A_TLS_INSECURE", "true")]);
+    assert!(insecure[0].contains("without _TLS_CA_FILE nothing is verified"), "{insecure:?}");
+}
+
+#[test]
+fn no_error_prints_what_may_be_a_secret() {
+    for variables in [
+        &[WEB, ("LIVENESS_WEBHEADERS", "Authorization: Bearer hunter22")][..],
+        &[WEB, ("READINESS_R_BODY", "{\"password\": \"hunter22\"}")],
+        &[("LIVENESS_A", "http://user:hunter22")],
+        &[("LIVENESS_A", "redis://user:hunter22/")],
+        &[WEB, ("LIVENESS_WEB_TLS_KEY_FILE", "-----BEGIN PRIVATE KEY-----\nhunter22")],
+        &[WEB, ("LIVENESS_WEB_HTTP_HEADERS", "hunter22")],
+        &[WEB, ("LIVENESS_WEB_HTTP_HEADER", "X: hunter22")],
+        &[WEB, ("HEALTH_PROXY_STARTUP_KEYS", "hunter22")],
+    ] {
+        let errors = errors(variables);
+        assert!(!errors.is_empty() && errors.iter().all(|error| !error.contains("hunter22")), "{errors:?}");
+    }
+}

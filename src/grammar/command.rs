@@ -28,8 +28,15 @@ impl Command {
         let words: Vec<String> = if rest.trim_start().starts_with('[') {
             serde_json::from_str(rest).map_err(|error| format!("not a JSON list of strings: {error}"))?
         } else {
-            shell_words::split(rest)
-                .map_err(|error| format!("{error}; accepted: words quoted as in a shell"))?
+            let words = shell_words::split(rest);
+            let words = words.map_err(|error| format!("{error}; accepted: words quoted as in a shell"))?;
+            if let Some(word) = words.iter().find(|word| is_for_a_shell(word)) {
+                return Err(format!(
+                    "{word} is for a shell, and no shell runs; accepted: exec:sh -c '…', or exec:[\"COMMAND\",\"ARG\"] \
+                     where it is meant as it stands"
+                ));
+            }
+            words
         };
         Self::of(words)
     }
@@ -68,6 +75,15 @@ impl fmt::Display for Command {
     }
 }
 
+/// Whether a word means something to a shell and hardly anything to a command.
+fn is_for_a_shell(word: &str) -> bool {
+    let is_variable =
+        |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '{');
+    ["|", "||", "&&", "&", ";", ">", ">>", "<", "2>&1"].contains(&word)
+        || [">/", ">>/", "2>/", "2>>/"].iter().any(|redirection| word.starts_with(redirection))
+        || word.strip_prefix('$').is_some_and(is_variable)
+}
+
 #[cfg(test)]
 mod tests {
     use super::Command;
@@ -81,7 +97,15 @@ mod tests {
         assert_eq!(words("ls /var/ready"), ["ls", "/var/ready"]);
         assert_eq!(words("sh -c 'exit 1' \"a b\" c\\ d"), ["sh", "-c", "exit 1", "a b", "c d"]);
         assert_eq!(words("[\"grep\", \"#x\", \"\"]"), ["grep", "#x", ""]);
-        assert_eq!(words("echo $HOME '#x' # as in a shell, a comment"), ["echo", "$HOME", "#x"]);
+        assert_eq!(words("echo '#x' # as in a shell, a comment"), ["echo", "#x"]);
+        assert_eq!(words("psql -c 'select 1; | $HOME'"), ["psql", "-c", "select 1; | $HOME"]);
+        assert_eq!(words("[\"echo\", \"|\", \"$HOME\"]"), ["echo", "|", "$HOME"]);
+        for wrong in
+            ["ls | wc", "a && b", "a; b ;", "a > /x", "a 2>/dev/null", "echo $HOME", "echo ${A}", "a &"]
+        {
+            let error = Command::read(wrong).unwrap_err();
+            assert!(error.contains("no shell runs"), "{wrong}: {error}");
+        }
         for wrong in ["", " ", "'", "\"\"", "[]", "[1]", "[\"a\"", "[\"a\\u0000\"]"] {
             assert!(Command::read(wrong).is_err(), "{wrong}");
         }

@@ -1,7 +1,7 @@
 //! The environment as text, without what Kubernetes injects for Services.
 
 use std::collections::BTreeMap;
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 
 use super::options::Problem;
 use super::references::{self, Variables};
@@ -23,7 +23,14 @@ impl Env {
     pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let (mut texts, mut all) = (BTreeMap::new(), BTreeMap::new());
+        let (mut near, mut services) = (Vec::new(), Vec::new());
         for (name, value) in variables {
+            if let Some(service) = name.to_str().and_then(|name| name.strip_suffix("_SERVICE_HOST")) {
+                services.push(format!("{service}_"));
+            }
+            if !is_ours(&name.to_string_lossy()) {
+                near.extend(nearly_ours(&name, &value));
+            }
             if !is_ours(&name.to_string_lossy()) {
                 all.extend(name.into_string().ok().zip(value.into_string().ok()));
                 continue;
@@ -36,6 +43,8 @@ impl Env {
                 }
             }
         }
+        near.retain(|(name, _)| !services.iter().any(|service| name.starts_with(service.as_str())));
+        problems.extend(near.into_iter().map(|(_, problem)| problem));
         for (name, value) in &texts {
             problems.extend(nameless_check(name, value));
         }
@@ -72,6 +81,23 @@ fn is_ours(name: &str) -> bool {
 /// Whether a variable is a probe's name and nothing else.
 fn is_nameless(name: &str) -> bool {
     Probe::ALL.iter().any(|probe| probe.variable() == name)
+}
+
+/// `READYNESS_DB=tcp://…`: a check that would silently not be there.
+fn nearly_ours(name: &OsStr, value: &OsStr) -> Option<(String, Problem)> {
+    let (name, value) = (name.to_str()?, value.to_str()?);
+    TargetSpec::form_of(value)?;
+    let (probe, rest) = name.split_once('_')?;
+    let probe = probe.to_ascii_uppercase();
+    let meant = Probe::ALL
+        .map(Probe::variable)
+        .into_iter()
+        .find(|&known| strsim::osa_distance(known, &probe) <= 2)?;
+    let message = format!(
+        "no check, though its value is a target; did you mean {meant}_{}?",
+        rest.to_ascii_uppercase()
+    );
+    Some((name.to_owned(), Problem::without_value(name, message)))
 }
 
 /// `LIVENESS=http://…`: clearly meant for us, and short of a name.

@@ -42,14 +42,18 @@ impl<'a> Names<'a> {
         let splits = || options::ALL.iter().filter_map(|option| Some((base(name, option.suffix)?, *option)));
         // The longest option wins: X_UNHEALTHY_PERIOD_SECONDS is no X_UNHEALTHY with a PERIOD_SECONDS.
         let of_check = splits().filter(|(base, _)| self.checks.contains_key(base));
-        if let Some((base, option)) = of_check.max_by_key(|(_, option)| option.suffix.len())
+        let of_check = of_check.max_by_key(|(_, option)| option.suffix.len());
+        let is_target = TargetSpec::form_of(value).is_some();
+        if let Some((base, option)) = of_check.filter(|(_, option)| is_target && TEXTS.contains(option)) {
+            self.problems.push(ambiguous(base, option, name));
+        } else if is_target {
+            self.checks.insert(name, Found { target: value, options: Options::default() });
+        } else if let Some((base, option)) = of_check
             && let Some(check) = self.checks.get_mut(base)
         {
             check.options.set(option, value);
         } else if let Some((_, option)) = splits().find(|(base, _)| *base == whole) {
             self.place_default(option, name, value);
-        } else if TargetSpec::form_of(value).is_some() {
-            self.checks.insert(name, Found { target: value, options: Options::default() });
         } else if let Some((base, option)) = splits().max_by_key(|(_, option)| option.suffix.len()) {
             self.problems.push(self.option_of_nothing(whole, base, option, name));
         } else if let Some(problem) = self.misspelt(whole, name, value) {
@@ -84,6 +88,10 @@ impl<'a> Names<'a> {
         let fitting: Vec<_> = options::ALL.iter().filter(fits).collect();
         let names: Vec<_> = fitting.iter().map(|option| format!("{owner}_{}", option.suffix)).collect();
         let nearest = nearest(name, owner.len(), names.iter().map(String::as_str));
+        if check.is_some() && ["INSECURE", "VERIFY"].iter().any(|word| name.contains(word)) {
+            let message = "no such option, and none is needed: without _TLS_CA_FILE nothing is verified, as in the kubelet";
+            return Some(Problem::without_value(name, message));
+        }
         if check.is_none() && nearest.is_none() {
             return None;
         }
@@ -98,6 +106,19 @@ impl<'a> Names<'a> {
             Problem::hidden(name, message)
         })
     }
+}
+
+/// Options that may hold any text, that of a target too.
+const TEXTS: [OptionName; 5] =
+    [options::SEND, options::EXPECT, options::BODY, options::BODY_MATCHES, options::BODY_MATCHES_NOT];
+
+fn ambiguous(base: &str, option: OptionName, name: &str) -> Problem {
+    let message = format!(
+        "either the option _{} of {base}, or a check of its own, since its value is a target; give the check another \
+         name, or the text another beginning",
+        option.suffix
+    );
+    Problem::hidden(name, message)
 }
 
 /// `name` without `_suffix`.

@@ -8,7 +8,7 @@ use std::fmt;
 
 use super::references::{Resolver, Variables};
 use super::secrets::Secrets;
-use super::target::without_credentials;
+use super::target::{TargetSpec, is_nearly_a_target, without_credentials};
 
 /// One thing that is wrong with the configuration: which variable, what was found, what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -217,7 +217,15 @@ impl Given {
 
     /// Notes that the variable without an option's name is wrong, where there is an `error`.
     pub fn reject_variable(&mut self, value: &str, error: Option<String>) {
-        let problem = |error| Problem::new(self.variable.as_str(), &without_credentials(value), error);
+        let is_shown = TargetSpec::form_of(value).is_some() || is_nearly_a_target(value);
+        let problem = |error| {
+            let variable = self.variable.as_str();
+            if is_shown {
+                Problem::new(variable, &without_credentials(value), error)
+            } else {
+                Problem::hidden(variable, error)
+            }
+        };
         self.problems.extend(error.map(problem));
     }
 
@@ -238,7 +246,8 @@ impl Given {
 
     fn problem(&self, name: OptionName, value: &str, message: String) -> Problem {
         let variable = name.variable(&self.variable);
-        if name.is_secret {
+        // What has several lines is a file's content in the place of its name.
+        if name.is_secret || value.contains('\n') {
             Problem::hidden(variable, message)
         } else {
             Problem::new(variable, value, message)

@@ -123,6 +123,11 @@ impl Remote {
 impl At {
     /// Reads the path of a socket with `%2F` for `/`.
     fn encoded_socket(socket: &str) -> Result<Self, String> {
+        if socket.is_empty() {
+            return Err(
+                "accepted: the socket's path with %2F for each /, such as %2Frun%2Fapp.sock".to_owned()
+            );
+        }
         let path = percent_decoded(socket).and_then(|bytes| String::from_utf8(bytes).ok());
         let path = path.ok_or("the socket's path has a broken %-escape")?;
         Path::socket(&path).map(Self::Socket)

@@ -144,6 +144,9 @@ impl TargetSpec {
     pub fn read_referring(value: &str, variables: &Variables) -> Result<Self, String> {
         let form = Self::form_of(value).ok_or_else(|| format!("not a target; accepted: {}", accepted()))?;
         let rest = &value[form.prefix.len()..];
+        if form.prefix.ends_with("://") && rest.ends_with(|last: char| last.is_ascii_whitespace()) {
+            return Err("a space or a line break at the end; accepted: the same without it".to_owned());
+        }
         let mut resolver = variables.resolver();
         let kind = match form.prefix.strip_suffix("://") {
             Some(scheme) => (form.read)(&resolver.resolve_url(rest, scheme.ends_with("+unix"))?),
@@ -229,8 +232,29 @@ pub fn without_credentials(value: &str) -> String {
             let scheme_end = value[..at].find("://").map_or(0, |start| start + 3);
             format!("{}***{}", &value[..scheme_end], &value[at..])
         }
+        _ if is_url => without_password(value),
         _ => value.to_owned(),
     }
+}
+
+/// Hides what would be the port, where that is none and stands after a name: it may be a password short of its `@`.
+fn without_password(value: &str) -> String {
+    let start = value.find("://").map_or(value.len(), |start| start + 3);
+    let end = value[start..].find(['/', '?', '#']).map_or(value.len(), |end| start + end);
+    match value[start..end].split_once(':') {
+        Some((host, port)) if !host.is_empty() && !host.starts_with('[') && port.parse::<u16>().is_err() => {
+            format!("{}{host}:***{}", &value[..start], &value[end..])
+        }
+        _ => value.to_owned(),
+    }
+}
+
+/// Returns whether a value that is no target was nearly one, and may be shown.
+pub(super) fn is_nearly_a_target(value: &str) -> bool {
+    let scheme = value.split([':', '/']).next().unwrap_or_default();
+    let known = |form: &Form| form.prefix.split(':').next().unwrap_or_default();
+    let is_known = FORMS.iter().any(|form| strsim::osa_distance(known(form), scheme) <= 1);
+    value.is_empty() || (is_known && value.contains(':') && !value.contains([' ', '\n']))
 }
 
 impl Shape for Remote {

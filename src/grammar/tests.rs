@@ -35,6 +35,11 @@ fn target() -> impl Strategy<Value = TargetSpec> {
             format!("exec:{}", serde_json::to_string(&words).unwrap())
         }),
     ];
+    // A space at the end of a URL is a slip.
+    let text = text.prop_map(|text| {
+        let is_url = text.contains("://");
+        if is_url { text.trim_end_matches(|c: char| c.is_ascii_whitespace()).to_owned() } else { text }
+    });
     text.prop_map(|text| TargetSpec::read(&text).unwrap_or_else(|error| panic!("{text:?}: {error}")))
 }
 

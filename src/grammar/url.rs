@@ -45,6 +45,16 @@ pub struct Authority {
 /// What is accepted as an authority.
 const AUTHORITY: &str = "accepted: HOST:PORT or :PORT with a port from 1 to 65535, such as :8080";
 
+/// Why a port has no name here.
+const PORT_NAME: &str = "a port's name, which only the kubelet can look up in the container that it probes; accepted: \
+                         HOST:PORT or :PORT with its number, such as :8080";
+
+/// Whether `port` is a name as a container's ports have it (RFC 6335, section 5.1).
+fn is_port_name(port: &str) -> bool {
+    let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    port.len() <= 15 && port.bytes().all(is_label) && port.bytes().any(|byte| byte.is_ascii_lowercase())
+}
+
 impl Authority {
     /// Reads `HOST:PORT`, `[::1]:PORT`, `::1:PORT` or `:PORT`; without a port, `default_port` is taken.
     ///
@@ -61,6 +71,9 @@ impl Authority {
         };
         if host.contains(':') && !is_ipv6(host) {
             return Err(AUTHORITY.to_owned());
+        }
+        if port.is_some_and(is_port_name) {
+            return Err(PORT_NAME.to_owned());
         }
         let port = match port {
             Some(digits) if digits.bytes().all(|b| b.is_ascii_digit()) => digits.parse().ok(),

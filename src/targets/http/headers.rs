@@ -1,6 +1,6 @@
 //! The headers of our requests.
 
-use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, USER_AGENT};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, USER_AGENT};
 use hyper::http::{HeaderName, HeaderValue};
 
 use crate::grammar::url::percent_decoded;
@@ -8,6 +8,9 @@ use crate::targets::AGENT;
 
 /// Headers in the order in which they were configured; a name may repeat.
 pub type Headers = Vec<(HeaderName, HeaderValue)>;
+
+/// Headers that say how a body is sent (RFC 9112, section 6).
+const FRAMING: [HeaderName; 2] = [CONTENT_LENGTH, TRANSFER_ENCODING];
 
 /// Reads `Name: value`, one a line. A name may repeat; a value may be empty.
 pub fn parse(value: &str) -> Result<Headers, String> {
@@ -17,8 +20,14 @@ pub fn parse(value: &str) -> Result<Headers, String> {
             let name = HeaderName::try_from(name.trim()).ok()?;
             Some((name, HeaderValue::try_from(value.trim()).ok()?))
         });
-        let (name, value) =
-            header.ok_or_else(|| format!("line {}: accepted: Name: value, one a line", index + 1))?;
+        let wrong = |what: &str| format!("line {}: {what}", index + 1);
+        let (name, value) = header.ok_or_else(|| wrong("accepted: Name: value, one a line"))?;
+        if FRAMING.contains(&name) {
+            return Err(wrong(&format!("{name} is made of the body that is sent, and cannot be set")));
+        }
+        if line.contains("\\n") {
+            return Err(wrong("accepted: a line break between headers, and not \\n"));
+        }
         headers.push((name, value));
     }
     Ok(headers)
@@ -36,8 +45,6 @@ pub(super) struct Lines {
     pub(super) host: Option<Box<str>>,
     /// `Name: value` for each, in order.
     pub(super) text: Box<str>,
-    /// Whether `Content-Length` is among them.
-    pub(super) has_length: bool,
 }
 
 impl Lines {
@@ -51,7 +58,7 @@ impl Lines {
                 text.extend([&canonical(name.as_str()), ": ", &value, "\r\n"]);
             }
         }
-        Self { host, text: text.into(), has_length: contains(headers, &CONTENT_LENGTH) }
+        Self { host, text: text.into() }
     }
 }
 
@@ -67,8 +74,8 @@ fn canonical(name: &str) -> String {
 }
 
 /// Adds what the kubelet adds (`pkg/probe/http/request.go`; a header that is configured empty is not sent), and `user`
-/// unless an `Authorization` is configured. The length of a body is counted and not configured.
-pub(super) fn complete(headers: &mut Headers, user: Headers, has_body: bool) {
+/// unless an `Authorization` is configured.
+pub(super) fn complete(headers: &mut Headers, user: Headers) {
     if !contains(headers, &AUTHORIZATION) {
         headers.extend(user);
     }
@@ -79,7 +86,7 @@ pub(super) fn complete(headers: &mut Headers, user: Headers, has_body: bool) {
             headers.push((name, HeaderValue::from_static(value)));
         }
     }
-    headers.retain(|(name, _)| *name != CONNECTION && !(has_body && *name == CONTENT_LENGTH));
+    headers.retain(|(name, _)| *name != CONNECTION);
     headers.push((CONNECTION, HeaderValue::from_static("close")));
 }
 
@@ -130,7 +137,7 @@ mod tests {
             assert!(basic_auth(broken).is_err(), "{broken}");
         }
         let mut configured = parse("Authorization: Bearer x").unwrap();
-        complete(&mut configured, headers, false);
+        complete(&mut configured, headers);
         assert_eq!(configured[0].1, "Bearer x");
         assert_eq!(configured.iter().filter(|(name, _)| *name == AUTHORIZATION).count(), 1);
     }
@@ -148,18 +155,26 @@ mod tests {
         let mut headers =
             parse("x-a: 1\n\nX-A: 2\r\nUser-Agent:\nAccept: text/plain\nhost: a\nConnection: keep-alive")
                 .unwrap();
-        complete(&mut headers, Headers::new(), false);
+        complete(&mut headers, Headers::new());
         let lines = Lines::new(&headers);
         assert_eq!(&*lines.text, "X-A: 1\r\nX-A: 2\r\nAccept: text/plain\r\nConnection: close\r\n");
         assert_eq!(lines.host.as_deref(), Some("a"));
     }
 
     #[test]
-    fn the_length_of_a_body_is_counted_and_not_configured() {
-        for (has_body, expected) in [(false, true), (true, false)] {
-            let mut headers = parse("Content-Length: 00").unwrap();
-            complete(&mut headers, Headers::new(), has_body);
-            assert_eq!(Lines::new(&headers).has_length, expected);
+    fn what_frames_a_request_and_what_hides_a_second_header_are_refused() {
+        for (wrong, expected) in [
+            (
+                "A: b\ncontent-length: 0",
+                "line 2: content-length is made of the body that is sent, and cannot be set",
+            ),
+            (
+                "Transfer-Encoding: chunked",
+                "line 1: transfer-encoding is made of the body that is sent, and cannot be set",
+            ),
+            (r"A: b\nC: d", r"line 1: accepted: a line break between headers, and not \n"),
+        ] {
+            assert_eq!(parse(wrong).unwrap_err(), expected);
         }
     }
 

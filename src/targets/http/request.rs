@@ -118,7 +118,7 @@ fn confidential<'h>(
 }
 
 fn prepared(mut headers: Headers, user: Headers, body: Option<Vec<u8>>) -> Prepared {
-    headers::complete(&mut headers, user, body.is_some());
+    headers::complete(&mut headers, user);
     Prepared { lines: Lines::new(&headers), body }
 }
 
@@ -137,7 +137,7 @@ impl Prepared {
         let length = match body {
             Some(body) => Cow::Owned(format!("Content-Length: {}\r\n", body.len())),
             // A request that could have a body has to say that it has none (RFC 9110, section 8.6).
-            None if may_have_body(method) && !self.lines.has_length => Cow::Borrowed("Content-Length: 0\r\n"),
+            None if may_have_body(method) => Cow::Borrowed("Content-Length: 0\r\n"),
             None => Cow::Borrowed(""),
         };
         let host = self.lines.host.as_deref().unwrap_or(host);

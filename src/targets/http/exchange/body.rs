@@ -29,7 +29,7 @@ impl Body {
     /// Takes the next bytes.
     ///
     /// # Errors
-    /// Never: see [`Room::get`].
+    /// Never: there is always room in the end.
     pub async fn push(&mut self, part: &[u8]) -> Result<(), String> {
         if self.room.is_none() && self.bytes.len() + part.len() > SMALL {
             self.room = Some(Room::get().await?);
