@@ -8,6 +8,7 @@ pub mod enter;
 mod exec;
 mod file;
 mod grpc;
+mod headers;
 pub mod http;
 mod listen;
 mod pattern;

@@ -13,7 +13,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRANSFER_ENCODING, USER_AGENT};
 
 use super::dial::{Dial, Tls};
-use super::http::headers::{self, Headers};
+use super::headers::{self, Headers};
 use super::source::Source;
 use super::{AGENT, Attempt, LocalPort, Progress, Stage};
 use crate::blocking::Place;

@@ -2,7 +2,6 @@
 //! over a fresh connection.
 
 pub mod exchange;
-pub(super) mod headers;
 mod http2;
 mod request;
 mod status;

@@ -8,12 +8,12 @@ use hyper::Method;
 use hyper::header::CONTENT_LENGTH;
 use hyper::http::{HeaderName, HeaderValue};
 
-use super::headers::{self, Headers, Lines};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::Url;
 use crate::grammar::{Given, options};
 use crate::targets::Stage;
+use crate::targets::headers::{self, Headers, Lines};
 use crate::targets::source::Source;
 
 /// A request, but for whom and what it asks.

@@ -1,4 +1,4 @@
-//! The headers of our requests.
+//! The headers of our requests, of HTTP and as metadata of gRPC.
 
 use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRANSFER_ENCODING, USER_AGENT};
 use hyper::http::{HeaderName, HeaderValue};
@@ -34,21 +34,21 @@ pub fn parse(value: &str) -> Result<Headers, String> {
 }
 
 /// The same of what stands in a file.
-pub(super) fn parse_bytes(value: &[u8]) -> Result<Headers, String> {
+pub fn parse_bytes(value: &[u8]) -> Result<Headers, String> {
     parse(str::from_utf8(value).map_err(|_| "it is not UTF-8")?)
 }
 
 /// The headers of a request as they are sent, but for the length of its body.
 #[derive(Clone)]
-pub(super) struct Lines {
+pub struct Lines {
     /// The configured `Host`, which is not among the rest.
-    pub(super) host: Option<Box<str>>,
+    pub host: Option<Box<str>>,
     /// `Name: value` for each, in order.
-    pub(super) text: Box<str>,
+    pub text: Box<str>,
 }
 
 impl Lines {
-    pub(super) fn new(headers: &Headers) -> Self {
+    pub fn new(headers: &Headers) -> Self {
         let (mut host, mut text) = (None, String::new());
         for (name, value) in headers {
             let value = String::from_utf8_lossy(value.as_bytes());
@@ -75,7 +75,7 @@ fn canonical(name: &str) -> String {
 
 /// Adds what the kubelet adds (`pkg/probe/http/request.go`; a header that is configured empty is not sent), and `user`
 /// unless an `Authorization` is configured.
-pub(super) fn complete(headers: &mut Headers, user: Headers) {
+pub fn complete(headers: &mut Headers, user: Headers) {
     if !contains(headers, &AUTHORIZATION) {
         headers.extend(user);
     }
@@ -91,7 +91,7 @@ pub(super) fn complete(headers: &mut Headers, user: Headers) {
 }
 
 /// `Authorization: Basic` for `USER:PASS` from a URL.
-pub(super) fn basic_auth(user: &str) -> Result<Headers, String> {
+pub fn basic_auth(user: &str) -> Result<Headers, String> {
     let decoded = percent_decoded(user).ok_or("the user or password has a broken %-escape")?;
     let value = HeaderValue::try_from(format!("Basic {}", base64(&decoded)));
     let mut value = value.map_err(|error| error.to_string())?;
@@ -100,7 +100,7 @@ pub(super) fn basic_auth(user: &str) -> Result<Headers, String> {
 }
 
 /// The password of a URL's user.
-pub(super) fn password(user: &str) -> Vec<u8> {
+pub fn password(user: &str) -> Vec<u8> {
     let (_, password) = user.split_once(':').unwrap_or_default();
     percent_decoded(password).unwrap_or_default()
 }
