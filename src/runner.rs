@@ -196,12 +196,11 @@ impl<A: Attempt> Runner<A> {
             sight.as_ref().is_some_and(|sight| sight.contradicts(self.status.borrow().noted.as_ref()));
         let noted = sight.as_ref().filter(|_| passed).and_then(Sight::witness).cloned();
         let logged = run.clone();
-        let (mut change, mut is_healthy) = (Change::None, false);
+        let mut change = Change::None;
         self.status.send_modify(|status| {
             change = status.record(run);
             status.certificate_expiry = self.target.certificate_expiry();
-            is_healthy = status.tracker.is_healthy();
-            course.go_on(&self.check.timing, &logged, is_healthy, is_early);
+            course.go_on(&self.check.timing, &logged, status.tracker.is_healthy(), is_early);
             status.due = Some(course.schedule.due());
             if noted.is_some() {
                 status.noted = noted;
@@ -211,7 +210,7 @@ impl<A: Attempt> Runner<A> {
         if sight.is_some() {
             self.tell(passed, is_different, change);
         }
-        self.log_change(&logged, change, is_healthy);
+        self.log_change(&logged, change);
     }
 
     /// Whether a run tells more than that all is as it was.
@@ -246,36 +245,57 @@ impl<A: Attempt> Runner<A> {
     }
 
     fn log_run(&self, run: &Run) {
-        let Check { probe, name, target, .. } = &*self.check;
-        let (result, duration) = (run.outcome.kind().as_str(), run.duration.as_secs_f64());
+        let Check { probe, name, target, container, .. } = &*self.check;
         // Inside the macro, so that the line is only made where it is wanted.
         tracing::debug!(
             probe = probe.as_str(),
             check = name,
+            app_container = container.as_deref(),
             target,
-            duration,
-            result,
-            text = run.outcome.text().map(|text| one_line(text)).unwrap_or_default(),
-            said = run.said.as_deref().map(one_line).unwrap_or_default(),
+            result = run.outcome.kind().as_str(),
+            duration_seconds = run.duration.as_secs_f64(),
+            reason = reason(run),
+            said = run.said.as_deref().map(one_line),
             "run"
         );
     }
 
     /// One line for a change of state, in the words of the kubelet's events.
-    fn log_change(&self, run: &Run, change: Change, is_healthy: bool) {
-        let Check { probe, name, target, .. } = &*self.check;
-        let (title, probe, duration) = (probe.title(), probe.as_str(), run.duration.as_secs_f64());
-        match (change, is_healthy) {
+    fn log_change(&self, run: &Run, change: Change) {
+        let Check { probe, name, target, container, .. } = &*self.check;
+        let tracker = self.status.borrow().tracker;
+        /// Logs a line with all that is known of the run.
+        macro_rules! tell {
+            ($level:ident, $($message:tt)+) => {
+                tracing::$level!(
+                    probe = probe.as_str(),
+                    check = name,
+                    app_container = container.as_deref(),
+                    target,
+                    state = tracker.health().as_str(),
+                    result = run.outcome.kind().as_str(),
+                    reason = reason(run),
+                    duration_seconds = run.duration.as_secs_f64(),
+                    consecutive = tracker.streak(),
+                    threshold = tracker.streak_threshold(),
+                    $($message)+
+                )
+            };
+        }
+        let title = probe.title();
+        match (change, tracker.is_healthy()) {
             (Change::None, _) | (Change::Confirmed, true) => {}
-            (Change::Flipped, true) => {
-                tracing::info!(probe, check = name, target, duration, "{title} probe succeeded");
-            }
+            (Change::Flipped, true) => tell!(info, "{title} probe succeeded"),
             (Change::Confirmed | Change::Flipped, false) => {
-                let reason = run.outcome.text().map(|text| one_line(text)).unwrap_or_default();
-                tracing::warn!(probe, check = name, target, duration, "{title} probe failed: {reason}");
+                tell!(warn, "{title} probe failed: {}", reason(run).unwrap_or_default());
             }
         }
     }
+}
+
+/// The reason or warning of a run, on one line.
+fn reason(run: &Run) -> Option<String> {
+    run.outcome.text().map(|text| one_line(text))
 }
 
 /// One run: an attempt at the target, cut off at the check's timeout (of our own time: see `deadline`).

@@ -326,3 +326,26 @@ fn the_log_tells_of_each_change_of_an_answer() {
     let down = sidecar.wait_for_log("/readyz 200 -> 503: db: ");
     assert!(down.contains("\"level\":\"WARN\"") && down.contains("\"reason\":\"db: "), "{down}");
 }
+
+/// By these fields people query their logs.
+#[test]
+fn a_change_of_state_is_one_line_with_all_that_is_known() {
+    let sidecar = Sidecar::start(&[
+        ("READINESS_DB", "tcp://127.0.0.1:1"),
+        ("READINESS_DB_CONTAINER", "front"),
+        ("READINESS_DB_FAILURE_THRESHOLD", "1"),
+    ]);
+    let line = sidecar.wait_for_log("Readiness probe failed");
+    let mut line: serde_json::Value = serde_json::from_str(&line).unwrap();
+    let duration = line["duration_seconds"].take();
+    assert!(duration.as_f64().is_some_and(|seconds| seconds < 1.0), "{duration}");
+    line["timestamp"].take();
+    let reason = "connection refused by 127.0.0.1:1";
+    let expected = serde_json::json!({
+        "timestamp": null, "level": "WARN", "message": format!("Readiness probe failed: {reason}"),
+        "probe": "readiness", "check": "db", "app_container": "front", "target": "tcp://127.0.0.1:1",
+        "state": "unhealthy", "result": "failure", "reason": reason, "duration_seconds": null,
+        "consecutive": 1, "threshold": 1,
+    });
+    assert_eq!(line, expected);
+}
