@@ -3,8 +3,6 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use crate::grammar::Secrets;
-
 /// The outcome of a run, its reason inside. A failed check is not an `Err`: that is kept for our own faults.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
@@ -43,15 +41,15 @@ impl Outcome {
         }
     }
 
-    /// The same without what must not be shown.
+    /// The same with its reason or warning as `change` makes it, if it makes anything of it.
     #[must_use]
-    pub fn without(self, secrets: &Secrets) -> Self {
-        let Some(hidden) = self.text().and_then(|text| secrets.hide(text)) else { return self };
+    pub fn with_text(self, change: impl FnOnce(&str) -> Option<String>) -> Self {
+        let Some(text) = self.text().and_then(|text| change(text)) else { return self };
         match self {
             Self::Success => Self::Success,
-            Self::Warning(_) => Self::Warning(hidden.into()),
-            Self::Failure(_) => Self::Failure(hidden.into()),
-            Self::Timeout(_) => Self::Timeout(hidden.into()),
+            Self::Warning(_) => Self::Warning(text.into()),
+            Self::Failure(_) => Self::Failure(text.into()),
+            Self::Timeout(_) => Self::Timeout(text.into()),
         }
     }
 

@@ -12,6 +12,7 @@ use tokio::time::{Instant, sleep_until};
 use crate::check::{Check, Timing};
 use crate::container::Container;
 use crate::gate::Gate;
+use crate::grammar::{options, variable};
 use crate::life::{Incarnation, Sign};
 use crate::lookout::{Lookout, Nudge};
 use crate::memory::{Place, RememberedCheck};
@@ -310,7 +311,10 @@ pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
         () = deadline::reached(began, limit) => target.timed_out(&stage, limit),
     };
     let said = stage.said().filter(|_| !outcome.passed()).map(Arc::from);
-    Run { began, duration: began.elapsed(), outcome: outcome.without(&check.secrets), said }
+    let duration = began.elapsed();
+    let outcome = outcome.with_text(|text| check.secrets.hide(text));
+    let outcome = outcome.with_text(|text| options::spelt_out(text, &variable(check.probe, &check.name)));
+    Run { began, duration, outcome, said }
 }
 
 mod deadline;

@@ -155,6 +155,24 @@ impl<V: Into<String>> FromIterator<(OptionName, V)> for Options {
     }
 }
 
+/// Returns a reason with the whole variable in the place of each option that it names, such as `_TLS_SERVER_NAME`.
+pub fn spelt_out(reason: &str, variable: &str) -> Option<String> {
+    let is_name = |c: char| c.is_ascii_uppercase() || c == '_';
+    let named = |at: usize| {
+        let rest = &reason[at..];
+        let name = &rest[..rest.find(|c| !is_name(c)).unwrap_or(rest.len())];
+        let begins = reason[..at].ends_with([' ', '(']);
+        let is_option = ALL.iter().any(|option| name.strip_prefix('_') == Some(option.suffix));
+        (begins && is_option).then_some(at)
+    };
+    let places: Vec<_> = reason.match_indices('_').filter_map(|(at, _)| named(at)).collect();
+    let mut spelt = (!places.is_empty()).then(|| reason.to_owned())?;
+    for at in places.into_iter().rev() {
+        spelt.insert_str(at, variable);
+    }
+    Some(spelt)
+}
+
 /// The options of one check (or the defaults of one probe) while they are being understood.
 #[derive(Debug)]
 pub struct Given {
@@ -258,6 +276,18 @@ impl Given {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_option_is_named_with_its_check() {
+        let spelt = |reason| spelt_out(reason, "LIVENESS_WEB");
+        let reason = "the server wants a client certificate (_TLS_CERT_FILE, _TLS_KEY_FILE)";
+        let expected =
+            "the server wants a client certificate (LIVENESS_WEB_TLS_CERT_FILE, LIVENESS_WEB_TLS_KEY_FILE)";
+        assert_eq!(spelt(reason).as_deref(), Some(expected));
+        for other in ["", "_", "x _NO_OPTION", "A_TLS_CA_FILE", "é _"] {
+            assert_eq!(spelt(other), None, "{other}");
+        }
+    }
 
     #[test]
     fn what_nobody_takes_is_reported_and_secrets_are_hidden() {

@@ -85,7 +85,10 @@ fn kubia_readiness_follows_a_file_within_a_period() {
     ]);
     let missing = format!("ls: {}: No such file or directory (exit status 1)", file.display());
     let logged = sidecar.wait_for_log(&format!("Readiness probe failed: {missing}"));
-    assert!(logged.contains("\"probe\":\"readiness\"") && logged.contains("\"duration\":"), "{logged}");
+    assert!(
+        logged.contains("\"probe\":\"readiness\"") && logged.contains("\"duration_seconds\":"),
+        "{logged}"
+    );
     let answer = sidecar.get("/readyz");
     assert_eq!(
         (answer.status, answer.body),

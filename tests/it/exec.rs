@@ -45,7 +45,7 @@ fn the_exit_status_decides_and_the_output_is_the_reason() {
 #[test]
 fn a_command_that_cannot_be_started_fails() {
     let missing = "no such file or directory in the sidecar's image, where exec checks run: put it there, or run it in the \
-                   app's container (_IN_PROCESS)";
+                   app's container (READINESS_RUN_IN_PROCESS)";
     for program in ["/no/such", "nonesuch"] {
         assert_eq!(verdict(&[program]), format!("cannot start {program:?}: {missing}"));
     }

@@ -169,7 +169,10 @@ fn no_process_several_and_one_with_children() {
     });
     assert!(!passed);
     let expected = "several processes named \"my-app\" in different containers: ";
-    assert!(reason.starts_with(expected) && reason.contains("give _IN_PROCESS a name"), "{reason}");
+    assert!(
+        reason.starts_with(expected) && reason.contains("give READINESS_A_IN_PROCESS a name"),
+        "{reason}"
+    );
     drop(other);
     eventually("one is left", || pod.check(&ROOT, "file:/run/ready", "my-app").0.then_some(()));
 }
