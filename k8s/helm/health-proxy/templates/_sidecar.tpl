@@ -22,8 +22,8 @@ The sidecar, an item of initContainers:
       containerPort: {{ $values.port }}
   livenessProbe:
     httpGet: { path: /-/healthy, port: {{ $values.port }} }
-    periodSeconds: 4
-    failureThreshold: 2
+    periodSeconds: 3
+    failureThreshold: 3
     terminationGracePeriodSeconds: 1
   lifecycle:
     postStart:
