@@ -116,8 +116,15 @@ pub fn beginning(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return Cow::Borrowed(text);
     }
-    let end = (0..=limit).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default();
-    Cow::Owned(format!("{}…", &text[..end]))
+    Cow::Owned(format!("{}{CUT}", &text[..whole_characters(text, limit)]))
+}
+
+/// What stands where something was cut off.
+pub const CUT: &str = "…";
+
+/// Returns the length of the whole characters within the first `limit` bytes of a text.
+pub fn whole_characters(text: &str, limit: usize) -> usize {
+    (0..=limit).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default()
 }
 
 /// An output as it may be shown: its lines and tabs stay, other control characters are escaped.

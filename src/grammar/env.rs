@@ -23,15 +23,10 @@ impl Env {
     pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> (Self, Vec<Problem>) {
         let mut problems = Vec::new();
         let (mut texts, mut all) = (BTreeMap::new(), BTreeMap::new());
-        let (mut near, mut services) = (Vec::new(), Vec::new());
+        let mut near = Vec::new();
         for (name, value) in variables {
-            if let Some(service) = name.to_str().and_then(|name| name.strip_suffix("_SERVICE_HOST")) {
-                services.push(format!("{service}_"));
-            }
             if !is_ours(&name.to_string_lossy()) {
                 near.extend(nearly_ours(&name, &value));
-            }
-            if !is_ours(&name.to_string_lossy()) {
                 all.extend(name.into_string().ok().zip(value.into_string().ok()));
                 continue;
             }
@@ -43,7 +38,10 @@ impl Env {
                 }
             }
         }
-        near.retain(|(name, _)| !services.iter().any(|service| name.starts_with(service.as_str())));
+        if !near.is_empty() {
+            let links = ServiceLinks::find(&all);
+            near.retain(|(name, _): &(String, _)| !links.contain(name, &all[name]));
+        }
         problems.extend(near.into_iter().map(|(_, problem)| problem));
         for (name, value) in &texts {
             problems.extend(nameless_check(name, value));

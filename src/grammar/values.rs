@@ -29,7 +29,7 @@ pub fn written_seconds(time: Duration) -> String {
 
 /// A threshold: a whole number of at least 1.
 pub fn threshold(value: &str) -> Result<u32, String> {
-    let number = value.parse().ok().filter(|&n| n >= 1 && value.bytes().all(|b| b.is_ascii_digit()));
+    let number = count(value).ok().filter(|&number| number >= 1);
     number.ok_or_else(|| "accepted: a whole number of at least 1".to_owned())
 }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::Clock;
+use crate::outcome::{CUT, whole_characters};
 use crate::snapshot::MAX_PAYLOAD;
 use crate::witness::{Process, Witness};
 
@@ -71,14 +72,12 @@ impl Writer {
 
     /// As much of a text as there is room for; nothing can follow it.
     pub fn text(&mut self, text: &str) {
-        const CUT: &str = "…";
         let room = MAX_PAYLOAD.saturating_sub(self.bytes.len());
         if text.len() <= room {
             self.bytes.extend_from_slice(text.as_bytes());
             return;
         }
-        let last = room.saturating_sub(CUT.len());
-        let end = (0..=last).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
+        let end = whole_characters(text, room.saturating_sub(CUT.len()));
         self.bytes.extend_from_slice(&text.as_bytes()[..end]);
         self.bytes.extend_from_slice(CUT.as_bytes());
     }

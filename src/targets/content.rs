@@ -8,6 +8,7 @@ use bytes::Bytes;
 
 use super::Stage;
 use super::pattern::Pattern;
+use super::stage::quoted;
 use crate::blocking::Place;
 use crate::grammar::{Given, options};
 
@@ -25,6 +26,20 @@ pub struct Content {
     matches: Option<Pattern>,
     matches_not: Option<Pattern>,
     json: Option<Arc<[Condition]>>,
+}
+
+/// What is not as it has to be.
+enum Wrong {
+    /// A pattern says nothing of what is there instead.
+    Pattern(String),
+    /// The reason says it all.
+    Other(String),
+}
+
+impl From<String> for Wrong {
+    fn from(reason: String) -> Self {
+        Self::Other(reason)
+    }
 }
 
 impl Content {
@@ -50,49 +65,41 @@ impl Content {
         place: &Place,
         stage: &Stage<'_>,
     ) -> Result<(), String> {
-        let judged = self.hold(name, content, place, stage).await;
-        judged.map_err(|wrong| {
-            if let Some(coding) = coding(content) {
-                return format!(
-                    "{name} is compressed ({coding}); ask for Accept-Encoding: identity (_HTTP_HEADERS)"
-                );
-            }
-            stage.hear(content);
-            wrong
+        let Err(wrong) = self.hold(name, content, place).await else { return Ok(()) };
+        if let Some(coding) = coding(content) {
+            return Err(format!(
+                "{name} is compressed ({coding}); ask for Accept-Encoding: identity (_HTTP_HEADERS)"
+            ));
+        }
+        let said = stage.hear(content);
+        Err(match wrong {
+            Wrong::Pattern(reason) if said.is_empty() => format!("{reason}: it is empty"),
+            Wrong::Pattern(reason) => format!("{reason}: it begins {}", quoted(&said)),
+            Wrong::Other(reason) => reason,
         })
     }
 
-    async fn hold(
-        &self,
-        name: &str,
-        content: &Bytes,
-        place: &Place,
-        stage: &Stage<'_>,
-    ) -> Result<(), String> {
+    async fn hold(&self, name: &str, content: &Bytes, place: &Place) -> Result<(), Wrong> {
         let is_cut = content.len() >= CONTENT_LIMIT;
         let looked_at =
             if is_cut { format!("the first {CONTENT_LIMIT} bytes of {name}") } else { name.to_owned() };
         let verb = if is_cut { "do" } else { "does" };
-        let begins = || {
-            let is_empty = content.is_empty();
-            if is_empty { "it is empty".to_owned() } else { format!("it begins {}", stage.hear(content)) }
-        };
         if let Some(wanted) = &self.matches
             && !wanted.is_match(content, place).await?
         {
-            return Err(format!("{looked_at} {verb} not match {wanted}: {}", begins()));
+            return Err(Wrong::Pattern(format!("{looked_at} {verb} not match {wanted}")));
         }
         if let Some(unwanted) = &self.matches_not
             && unwanted.is_match(content, place).await?
         {
-            return Err(format!("{name} matches {unwanted}: {}", begins()));
+            return Err(Wrong::Pattern(format!("{name} matches {unwanted}")));
         }
         match &self.json {
             None => Ok(()),
             Some(_) if is_cut => {
-                Err(format!("{name} is longer than {CONTENT_LIMIT} bytes, too long for JSON"))
+                Err(Wrong::Other(format!("{name} is longer than {CONTENT_LIMIT} bytes, too long for JSON")))
             }
-            Some(conditions) => judge_json(conditions, name, content, place).await,
+            Some(conditions) => Ok(judge_json(conditions, name, content, place).await?),
         }
     }
 }

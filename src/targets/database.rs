@@ -11,6 +11,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::dial::{Dial, Stream};
 use super::reason::io_reason;
+use super::stage::quoted;
 use super::{Attempt, LocalPort, Stage};
 use crate::blocking::Place;
 use crate::grammar::Given;
@@ -99,7 +100,7 @@ impl Database {
         if heard.is_empty() {
             return "the server closed the connection without an answer".to_owned();
         }
-        format!("the server does not speak {}: answered {}", self.protocol.name(), stage.hear(heard))
+        format!("the server does not speak {}: answered {}", self.protocol.name(), quoted(&stage.hear(heard)))
     }
 }
 

@@ -155,15 +155,11 @@ impl Script {
 
 /// Says how an answer ended that never matched.
 fn mismatch(answer: &[u8], expect: &Pattern, stage: &Stage<'_>) -> String {
+    let said = quoted(&stage.hear(answer));
     match answer.len() {
         0 => "the peer closed the connection without an answer".to_owned(),
-        ANSWER_LIMIT.. => {
-            format!("answered {}: its first {ANSWER_LIMIT} bytes do not match {expect}", stage.hear(answer))
-        }
-        _ => format!(
-            "answered {}, which does not match {expect}, and closed the connection",
-            stage.hear(answer)
-        ),
+        ANSWER_LIMIT.. => format!("answered {said}: its first {ANSWER_LIMIT} bytes do not match {expect}"),
+        _ => format!("answered {said}, which does not match {expect}, and closed the connection"),
     }
 }
 

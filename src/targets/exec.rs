@@ -108,8 +108,7 @@ async fn finish(mut group: Group<'_>, mut output: Output, stage: &Stage<'_>) -> 
         return Ok(Outcome::Success);
     }
     output.read_what_is_there();
-    stage.hear(&output.kept);
-    Ok(Outcome::failure(reason(status, &stage.hidden(&output.kept))))
+    Ok(Outcome::failure(reason(status, &stage.hear(&output.kept))))
 }
 
 /// What the kubelet would say, which is the output, and how the command ended.

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use hyper::Request;
 use hyper::body::Bytes;
-use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, TRANSFER_ENCODING, USER_AGENT};
+use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, USER_AGENT};
 
 use super::dial::{Dial, Tls};
 use super::headers::{self, Headers};
@@ -191,19 +191,21 @@ fn method(name: &str) -> Result<String, String> {
 
 /// `_HTTP_HEADERS`: metadata, without what belongs to the protocol.
 fn metadata(value: &str) -> Result<Headers, String> {
-    let metadata = headers::parse(value)?;
+    without_own(headers::parse(value)?)
+}
+
+fn metadata_bytes(value: &[u8]) -> Result<Headers, String> {
+    without_own(headers::parse_bytes(value)?)
+}
+
+fn without_own(metadata: Headers) -> Result<Headers, String> {
     let is_own = |name: &HeaderName| {
-        name.as_str().starts_with("grpc-")
-            || [CONTENT_TYPE, TE, CONNECTION, HOST, TRANSFER_ENCODING].contains(name)
+        name.as_str().starts_with("grpc-") || [CONTENT_TYPE, TE, CONNECTION, HOST].contains(name)
     };
     match metadata.iter().find(|(name, _)| is_own(name)) {
         Some((name, _)) => Err(format!("{name} belongs to the protocol and cannot be set")),
         None => Ok(metadata),
     }
-}
-
-fn metadata_bytes(value: &[u8]) -> Result<Headers, String> {
-    metadata(str::from_utf8(value).map_err(|_| "it is not UTF-8")?)
 }
 
 #[cfg(test)]

@@ -99,12 +99,6 @@ pub fn basic_auth(user: &str) -> Result<Headers, String> {
     Ok(vec![(AUTHORIZATION, value)])
 }
 
-/// The password of a URL's user.
-pub fn password(user: &str) -> Vec<u8> {
-    let (_, password) = user.split_once(':').unwrap_or_default();
-    percent_decoded(password).unwrap_or_default()
-}
-
 /// Whether a header is configured.
 fn contains(headers: &Headers, name: &HeaderName) -> bool {
     headers.iter().any(|(other, _)| other == name)

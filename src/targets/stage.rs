@@ -65,19 +65,15 @@ impl<'s> Stage<'s> {
         self.heard().secrets.confide(value);
     }
 
-    /// Notes what the app said so far, in the place of what was noted before, and returns its beginning as a reason may
-    /// repeat it.
+    /// Notes what the app said so far, in the place of what was noted before, and returns its beginning as text and
+    /// without secrets.
     pub fn hear(&self, words: &[u8]) -> String {
-        let text = self.hidden(words);
-        self.heard().said = (!text.is_empty()).then(|| beginning(&text, SAID_LIMIT).into());
-        quoted(&text)
-    }
-
-    /// Returns the beginning of what the app said, as text and without secrets.
-    pub fn hidden(&self, words: &[u8]) -> String {
         let text = String::from_utf8_lossy(&words[..words.len().min(SEARCHED)]).into_owned();
         let text = self.secrets.hide(&text).unwrap_or(text);
-        self.heard().secrets.hide(&text).unwrap_or(text)
+        let mut heard = self.heard();
+        let text = heard.secrets.hide(&text).unwrap_or(text);
+        heard.said = (!text.is_empty()).then(|| beginning(&text, SAID_LIMIT).into());
+        text
     }
 
     /// Returns what the app said.
@@ -116,15 +112,15 @@ mod tests {
         assert_eq!(stage.said(), None);
         stage.confide(b"rotated-token");
         assert_eq!(
-            stage.hear(b"-ERR hunter22 \"rotated-token\"\r\n"),
+            quoted(&stage.hear(b"-ERR hunter22 \"rotated-token\"\r\n")),
             "\"-ERR (hidden) \"(hidden)\"\\r\\n\""
         );
         assert_eq!(stage.said().as_deref(), Some("-ERR (hidden) \"(hidden)\"\r\n"));
         let long = [b"x".repeat(SAID_LIMIT - 3), b"hunter22".to_vec(), b"y".repeat(100_000)].concat();
-        assert_eq!(stage.hear(&long), format!("\"{}…\"", "x".repeat(QUOTED)));
+        assert_eq!(quoted(&stage.hear(&long)), format!("\"{}…\"", "x".repeat(QUOTED)));
         let said = stage.said().unwrap();
         assert!(said.ends_with("x(hi…"), "{said}");
-        assert_eq!(stage.hear(b"\xff\0"), "\"\\u{fffd}\\u{0}\"");
+        assert_eq!(quoted(&stage.hear(b"\xff\0")), "\"\\u{fffd}\\u{0}\"");
     }
 
     #[test]

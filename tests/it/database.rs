@@ -2,7 +2,7 @@
 
 use std::fs::{self, File};
 use std::io::{Read, Write};
-use std::net::{TcpListener, TcpStream};
+use std::net::TcpStream;
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -13,6 +13,7 @@ use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 
 use crate::attempt::{Directory, failure, problems, run, run_within, target};
+use crate::servers::{free_port, postgres};
 use crate::sidecar::eventually;
 
 /// A server whose output goes to a file; it ends with this value.
@@ -46,10 +47,6 @@ impl Drop for Server {
         let _ = kill(Pid::from_raw(i32::try_from(self.process.id()).unwrap()), Signal::SIGCONT);
         let _ = self.process.wait();
     }
-}
-
-fn free_port() -> u16 {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
 }
 
 /// All sessions that there is room for, each begun with `opening` and held once the server's words end with `ending`.
@@ -128,21 +125,6 @@ async fn a_replica_of_redis_without_its_master() {
     let options = ["--replicaof", "127.0.0.1", "1", "--replica-serve-stale-data", "no"];
     let _server = redis(&directory, port, &options);
     until(&target(&format!("redis://:{port}"), &[]), "MASTERDOWN Link with MASTER is down").await;
-}
-
-/// A command of `PostgreSQL`'s, which refuses to run as root.
-fn postgres(program: &str, directory: &Directory) -> Command {
-    let versions = fs::read_dir("/usr/lib/postgresql").expect("postgresql is needed");
-    let newest = versions.map(|version| version.unwrap().path()).max().expect("postgresql is needed");
-    let program = newest.join("bin").join(program);
-    if !nix::unistd::geteuid().is_root() {
-        return Command::new(program);
-    }
-    let owned = Command::new("chown").args(["-R", "postgres", directory.path().to_str().unwrap()]).status();
-    assert!(owned.unwrap().success());
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
-    command
 }
 
 /// A cluster that logs in as `method` has it, with the lines of `settings`.

@@ -24,6 +24,7 @@ mod incarnations;
 mod local;
 mod pod;
 mod prometheus;
+mod servers;
 mod sidecar;
 mod supervisor;
 mod tcp_target;

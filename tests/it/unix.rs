@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 use health_proxy::outcome::Outcome;
 
 use crate::attempt::{Directory, failure, run, target};
+use crate::servers::{free_port, postgres};
 
 /// A server of one connection after the other; what each was asked is handed to `answer`.
 fn serve(path: &str, answer: impl Fn(&str) -> String + Send + 'static) {
@@ -95,10 +96,6 @@ async fn until_success(check: &health_proxy::targets::Target) {
     }
 }
 
-fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 #[tokio::test]
 async fn a_real_redis_says_pong() {
     let directory = Directory::new();
@@ -126,21 +123,6 @@ async fn a_real_redis_says_pong() {
             "answered \"+OK\\r\\n\", which does not match /PONG/, and closed the connection"
         );
     }
-}
-
-/// A command of `PostgreSQL`'s, which refuses to run as root.
-fn postgres(program: &str, directory: &Directory) -> Command {
-    let versions = std::fs::read_dir("/usr/lib/postgresql").expect("postgresql is needed");
-    let newest = versions.map(|version| version.unwrap().path()).max().expect("postgresql is needed");
-    let program = newest.join("bin").join(program);
-    if !nix::unistd::geteuid().is_root() {
-        return Command::new(program);
-    }
-    let owned = Command::new("chown").args(["-R", "postgres", directory.path().to_str().unwrap()]).status();
-    assert!(owned.unwrap().success());
-    let mut command = Command::new("setpriv");
-    command.args(["--reuid=postgres", "--regid=postgres", "--clear-groups"]).arg(program);
-    command
 }
 
 #[tokio::test]

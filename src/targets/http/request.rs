@@ -62,8 +62,8 @@ impl Request {
             Some(user) => headers::basic_auth(&user.0)?,
             None => Headers::new(),
         };
-        if let Some(user) = &remote.user {
-            given.confide(&headers::password(&user.0));
+        if let Some(password) = remote.login()?.and_then(|login| login.password) {
+            given.confide(&password);
         }
         if let Source::Value(headers) = &headers {
             confidential(headers.iter().chain(&user), None).for_each(|value| given.confide(value));
@@ -186,9 +186,8 @@ impl Prepared {
     }
 }
 
-/// Headers of a single connection, which HTTP/2 has not (RFC 9113, section 8.2.2), and what is said in its own way.
-const NOT_OF_HTTP2: [&str; 6] =
-    ["connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "content-length"];
+/// Headers of a single connection, which HTTP/2 has not (RFC 9113, section 8.2.2); those that frame a body cannot be set.
+const NOT_OF_HTTP2: [&str; 4] = ["connection", "keep-alive", "proxy-connection", "upgrade"];
 
 fn may_have_body(method: &Method) -> bool {
     [Method::POST, Method::PUT, Method::PATCH].contains(method)
