@@ -25,7 +25,12 @@ fn pages() -> Vec<(String, String)> {
     let mut paths: Vec<_> =
         ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md"]
             .into_iter()
-            .chain(["k8s/component/README.md", "k8s/helm/README.md", "k8s/monitoring/README.md"])
+            .chain([
+                "k8s/component/README.md",
+                "k8s/helm/README.md",
+                "k8s/injection/README.md",
+                "k8s/monitoring/README.md",
+            ])
             .map(str::to_owned)
             .collect();
     let docs = fs::read_dir(repository("docs")).expect("there are pages");

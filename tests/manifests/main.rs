@@ -3,6 +3,7 @@
 
 mod component;
 mod helm;
+mod injection;
 mod render;
 mod schema;
 mod security;

@@ -25,7 +25,8 @@ pub fn faults(object: &Value) -> Vec<String> {
     }
 }
 
-fn through<T: DeserializeOwned + Serialize>(object: &Value) -> Vec<String> {
+/// The same for an object of a type.
+pub fn through<T: DeserializeOwned + Serialize>(object: &Value) -> Vec<String> {
     let typed: T = match serde_json::from_value(object.clone()) {
         Ok(typed) => typed,
         Err(error) => return vec![error.to_string()],

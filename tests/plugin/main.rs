@@ -6,6 +6,7 @@ mod bad_input;
 mod explain;
 mod mutations;
 mod options;
+mod policy;
 mod program;
 mod round_trip;
 #[path = "../manifests/schema.rs"]
