@@ -10,6 +10,7 @@ mod file;
 mod grpc;
 mod headers;
 pub mod http;
+mod http2;
 mod listen;
 mod pattern;
 pub mod place;

@@ -31,7 +31,7 @@ fn admitted(pods: &[Value]) -> Vec<Value> {
 }
 
 /// A pod as a controller makes it from a template.
-fn pod(spec: Value) -> Value {
+fn pod(spec: &Value) -> Value {
     json!({"metadata": {"name": "a"}, "spec": spec})
 }
 
@@ -40,7 +40,7 @@ fn pods(text: &str) -> Vec<Value> {
     let is_knative =
         |object: &Value| object["apiVersion"].as_str().is_some_and(|api| api.contains("knative"));
     let objects = objects(text);
-    objects.iter().filter(|object| !is_knative(object)).filter_map(pod_spec).cloned().map(pod).collect()
+    objects.iter().filter(|object| !is_knative(object)).filter_map(pod_spec).map(pod).collect()
 }
 
 fn containers<'a>(pod: &'a Value, field: &str) -> Vec<&'a Value> {
@@ -109,7 +109,7 @@ fn the_policy_and_inject_do_the_same_to_every_pod() {
     assert!(injected_pods >= 25, "{injected_pods}");
 }
 
-fn web(extra: Value) -> Value {
+fn web(extra: &Value) -> Value {
     let mut web = json!({"name": "web", "image": "web:1", "livenessProbe": {"tcpSocket": {"port": 8080}}});
     web.as_object_mut().expect("a map").extend(extra.as_object().expect("a map").clone());
     web
@@ -123,44 +123,44 @@ fn admitted_one(pod: Value) -> Value {
 fn a_pod_says_which_probes_stay_native_and_why() {
     for (spec, expected) in [
         (
-            json!({"containers": [web(json!({"readinessProbe": {"exec": {"command": ["ls"]}}}))]}),
+            json!({"containers": [web(&json!({"readinessProbe": {"exec": {"command": ["ls"]}}}))]}),
             json!("readinessProbe of web: a command runs in the container of the app"),
         ),
         (
-            json!({"containers": [web(json!({"startupProbe": {"httpGet": {"port": "nowhere"}}}))]}),
+            json!({"containers": [web(&json!({"startupProbe": {"httpGet": {"port": "nowhere"}}}))]}),
             json!("startupProbe of web: the container has no such port"),
         ),
         (
-            json!({"containers": [web(json!({"startupProbe": {"httpGet": {"port": 1, "httpHeaders": [{"name": "A", "value": "b\nc"}]}}}))]}),
+            json!({"containers": [web(&json!({"startupProbe": {"httpGet": {"port": 1, "httpHeaders": [{"name": "A", "value": "b\nc"}]}}}))]}),
             json!("startupProbe of web: a check cannot be written like that"),
         ),
         (
-            json!({"hostNetwork": true, "containers": [web(json!({}))]}),
+            json!({"hostNetwork": true, "containers": [web(&json!({}))]}),
             json!("hostNetwork: all pods of a node share its ports"),
         ),
         (
-            json!({"os": {"name": "windows"}, "containers": [web(json!({}))]}),
+            json!({"os": {"name": "windows"}, "containers": [web(&json!({}))]}),
             json!("a pod of Windows, for which there is no image"),
         ),
         (
-            json!({"containers": [web(json!({"ports": [{"containerPort": 9809}]}))]}),
+            json!({"containers": [web(&json!({"ports": [{"containerPort": 9809}]}))]}),
             json!("port 9809 is taken"),
         ),
         (
-            json!({"initContainers": [{"name": SIDECAR, "image": "other:1"}], "containers": [web(json!({}))]}),
+            json!({"initContainers": [{"name": SIDECAR, "image": "other:1"}], "containers": [web(&json!({}))]}),
             json!("it has a container called health-proxy that is not of this policy"),
         ),
-        (json!({"containers": [web(json!({}))]}), Value::Null),
+        (json!({"containers": [web(&json!({}))]}), Value::Null),
         (json!({"containers": [{"name": "web", "image": "web:1"}]}), Value::Null),
     ] {
-        let admitted = admitted_one(pod(spec));
+        let admitted = admitted_one(pod(&spec));
         assert_eq!(admitted["metadata"]["annotations"][LEFT_NATIVE], expected);
     }
 }
 
 #[test]
 fn an_annotation_holds_further_checks() {
-    let mut pod = pod(json!({"containers": [web(json!({}))]}));
+    let mut pod = pod(&json!({"containers": [web(&json!({}))]}));
     pod["metadata"]["annotations"] = json!({
         "health-proxy.io/checks":
             "# the queue\n READINESS_MQ=tcp://mq:5672 \n\nREADINESS_MQ_EXPECT=a=$b\nLIVENESS_WEB_PERIOD_SECONDS=2",
@@ -179,7 +179,7 @@ fn an_annotation_holds_further_checks() {
 
 #[test]
 fn a_container_that_comes_later_is_carried_over_too() {
-    let mut once = admitted_one(pod(json!({"containers": [web(json!({}))]})));
+    let mut once = admitted_one(pod(&json!({"containers": [web(&json!({}))]})));
     let late = json!({"name": "late", "image": "late:1", "readinessProbe": {"tcpSocket": {"port": 1}}});
     once["spec"]["containers"].as_array_mut().expect("a list").insert(0, late);
     let twice = admitted_one(once);

@@ -1,26 +1,20 @@
 //! One unary call over a connection that is then dropped: gRPC over HTTP/2 as its own specification has it
 //! (`grpc/doc/PROTOCOL-HTTP2.md`), for which h2 alone is enough.
 
-use std::pin::pin;
-
-use h2::client::{Builder, SendRequest};
+use h2::client::SendRequest;
 use hyper::Request;
 use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::response;
 
 use super::message::Answer;
-use crate::targets::dial::{Limited, Stream};
+use crate::targets::dial::Stream;
+use crate::targets::http2::{Terms, converse};
 use crate::targets::reason::http2_reason;
 
-/// What is missing in a server that speaks something else.
-const WHAT: &str = "HTTP/2 as gRPC needs it";
+const PROTOCOL: &str = "HTTP/2 as gRPC needs it";
 
-/// How much of a connection is read, in bytes: a peer that floods must not cost other checks their time.
-const READ_LIMIT: usize = 128 * 1024;
-
-/// The largest header list that is taken, in bytes.
-const HEADER_LIMIT: u32 = 16 * 1024;
+const TERMS: Terms = Terms { protocol: PROTOCOL, read_limit: 128 * 1024, header_limit: 16 * 1024 };
 
 /// The status of a call that is not OK.
 pub(super) struct Refusal {
@@ -42,25 +36,11 @@ impl Refusal {
 /// What came of a call: its answer, or why there is none; the outer error is one of transport.
 pub(super) type Reply = Result<Result<Answer, Refusal>, String>;
 
-/// Calls over `stream`; both ends of the exchange run in this one future.
+/// Calls over `stream`.
 pub(super) async fn call(stream: Stream, head: Request<()>, message: Bytes) -> Reply {
-    let mut client = Builder::new();
-    client.enable_push(false).max_header_list_size(HEADER_LIMIT);
-    let (sender, connection) = client
-        .handshake(Limited::new(stream, READ_LIMIT))
-        .await
-        .map_err(|error| http2_reason(&error, WHAT))?;
-    let mut reply = pin!(ask(sender, head, message));
-    let result = tokio::select! {
-        biased;
-        result = &mut reply => result,
-        // What the connection has read before it ended is still to be judged. Of two errors, its own is the cause.
-        ended = connection => match (reply.await, ended) {
-            (Err(_), Err(cause)) => Err(cause),
-            (result, _) => result,
-        },
-    };
-    result.map_err(|error| http2_reason(&error, WHAT))
+    let asking =
+        |sender| async { ask(sender, head, message).await.map_err(|error| http2_reason(&error, PROTOCOL)) };
+    converse(stream, TERMS, asking).await
 }
 
 async fn ask(

@@ -1,15 +1,17 @@
 //! One request and one answer over HTTP/2 (RFC 9113), over a connection that is then dropped.
 
-use std::pin::pin;
-
 use bytes::Bytes;
-use h2::client::{Builder, SendRequest};
+use h2::client::SendRequest;
 use hyper::http::header::LOCATION;
 use hyper::{Method, Request};
 
 use super::exchange::{Answer, Body, Limits};
-use crate::targets::dial::{Limited, Stream};
+use crate::targets::dial::Stream;
+use crate::targets::http2::{Terms, converse};
 use crate::targets::reason::http2_reason;
+
+/// What is missing in a server that speaks something else.
+const PROTOCOL: &str = "HTTP/2";
 
 /// The largest header list that is taken, in bytes.
 const HEADER_LIMIT: u32 = 64 * 1024;
@@ -25,22 +27,8 @@ pub(super) async fn exchange(
     limits: Limits,
     on_head: impl FnOnce(),
 ) -> Result<Answer, String> {
-    let mut client = Builder::new();
-    client.enable_push(false).max_header_list_size(HEADER_LIMIT);
-    let (sender, connection) = client
-        .handshake(Limited::new(stream, limits.read))
-        .await
-        .map_err(|error| http2_reason(&error, "HTTP/2"))?;
-    let mut answer = pin!(ask(sender, head, body, limits, on_head));
-    tokio::select! {
-        biased;
-        answer = &mut answer => answer,
-        // What the connection has read before it ended is still to be judged. Of two errors, its own is the cause.
-        ended = connection => match (answer.await, ended) {
-            (Err(_), Err(cause)) => Err(http2_reason(&cause, "HTTP/2")),
-            (answer, _) => answer,
-        },
-    }
+    let terms = Terms { protocol: PROTOCOL, read_limit: limits.read, header_limit: HEADER_LIMIT };
+    converse(stream, terms, |sender| ask(sender, head, body, limits, on_head)).await
 }
 
 async fn ask(
@@ -50,7 +38,7 @@ async fn ask(
     limits: Limits,
     on_head: impl FnOnce(),
 ) -> Result<Answer, String> {
-    let failed = |error| http2_reason(&error, "HTTP/2");
+    let failed = |error| http2_reason(&error, PROTOCOL);
     let is_head = *head.method() == Method::HEAD;
     let mut sender = sender.ready().await.map_err(failed)?;
     let (answer, mut request) = sender.send_request(head, body.is_empty()).map_err(failed)?;
