@@ -10,6 +10,8 @@ mod worker;
 
 use std::process::ExitCode;
 
+use nix::sys::prctl::set_dumpable;
+
 use crate::config::{Config, ConfigError};
 use crate::log;
 use crate::supervisor::{self, SupervisorError, WORKER};
@@ -54,11 +56,18 @@ impl CliError {
 /// Does what `arguments` (without the program's name) ask for.
 pub fn run(arguments: &[String]) -> ExitCode {
     log::abort_on_panic();
+    keep_memory_private();
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     dispatch(&arguments).unwrap_or_else(|error| {
         log::last_line(error.to_string());
         error.exit_code()
     })
+}
+
+/// Shuts `/proc/PID/environ` and `mem` for other processes of the same user, which is the app's where they share a process
+/// namespace (`PR_SET_DUMPABLE` in prctl(2)). A kernel that refuses leaves things as they always were.
+fn keep_memory_private() {
+    let _ = set_dumpable(false);
 }
 
 fn dispatch(words: &[&str]) -> Result<ExitCode, CliError> {

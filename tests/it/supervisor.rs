@@ -12,6 +12,7 @@ use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
 use crate::app::{App, response};
+use crate::attempt::Directory;
 use crate::sidecar::{BINARY, Sidecar, command, eventually, raw};
 
 /// Of the five deaths within a minute that would end the container.
@@ -242,4 +243,40 @@ fn every_ipv6_address_is_every_ipv4_address_too_whatever_the_node_says() {
         });
         assert_eq!(free.join().unwrap(), [false, true]);
     }
+}
+
+/// A command of the user nobody, or of this one where that is not root.
+fn as_nobody(program: &str) -> Command {
+    if !nix::unistd::geteuid().is_root() {
+        return Command::new(program);
+    }
+    let mut command = Command::new("setpriv");
+    command.args(["--reuid=65534", "--regid=65534", "--clear-groups", program]);
+    command
+}
+
+#[test]
+fn the_environment_is_shut_for_others_of_the_same_user() {
+    // A copy that everybody may start, wherever this tree stands.
+    let directory = Directory::new();
+    let program = directory.path().join("health-proxy");
+    std::fs::copy(BINARY, &program).unwrap();
+    let program = program.to_str().unwrap();
+    let mut sidecar = Sidecar::spawn(
+        as_nobody(program)
+            .env("HEALTH_PROXY_LISTEN", "127.0.0.1:0")
+            .env("LIVENESS_A", "tcp://:1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped()),
+    );
+    sidecar.wait_for("/livez", 200);
+    for id in [sidecar.id(), sidecar.worker().unwrap()] {
+        let output = as_nobody("cat").arg(format!("/proc/{id}/environ")).output().unwrap();
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains("Permission denied"), "{said}{:?}", output.stdout);
+    }
+    // And nothing that it needs is shut for itself.
+    assert!(sidecar.metric("process_open_fds").unwrap() > 0.0);
+    sidecar.signal(Signal::SIGTERM);
+    assert!(sidecar.wait().success());
 }
