@@ -10,6 +10,7 @@ RUN command -v cargo-auditable || cargo install --locked cargo-auditable@0.7.7
 ARG TARGETARCH
 WORKDIR /build
 # A C compiler is there for the builder's own architecture; only the other one has to be fetched.
+# hadolint ignore=DL3008,SC2100
 RUN set -eu; \
     case "$TARGETARCH" in \
         amd64) cpu=x86_64; gcc=gcc-x86-64-linux-gnu ;; \
@@ -35,7 +36,7 @@ RUN touch src/lib.rs src/main.rs && cargo auditable build --release --locked --n
 
 # For exec checks that need `sh`, `ls`, `nc` or `wget` beside them.
 FROM docker.io/library/busybox:1.37.0-musl AS tools
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="health-proxy (with busybox)" \
       org.opencontainers.image.description="Runs health checks beside the main container and answers the kubelet's probes and Prometheus" \
@@ -49,7 +50,7 @@ EXPOSE 9809
 ENTRYPOINT ["/health-proxy"]
 
 FROM scratch AS health-proxy
-ARG VERSION=0.1.0
+ARG VERSION=0.2.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="health-proxy" \
       org.opencontainers.image.description="Runs health checks beside the main container and answers the kubelet's probes and Prometheus" \

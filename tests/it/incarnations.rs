@@ -60,7 +60,7 @@ fn a_question_that_no_witness_contradicts_is_believed() {
 #[test]
 fn a_sidecar_that_checks_another_one_is_not_the_kubelet() {
     let (sidecar, agent) =
-        (Sidecar::start(&[("STARTUP_A", "exec:true")]), "User-Agent: kube-probe/1.36 health-proxy/0.1.0\r\n");
+        (Sidecar::start(&[("STARTUP_A", "exec:true")]), "User-Agent: kube-probe/1.36 health-proxy/0.2.0\r\n");
     sidecar.wait_for("/startupz", 200);
     for _ in 0..3 {
         assert_eq!(sidecar.request("GET", "/startupz", agent).status, 200);

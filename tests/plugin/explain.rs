@@ -11,7 +11,7 @@ fn pod(fields: &str, sidecar: &str) -> String {
 /// The same with a sidecar of our own that has these variables and other fields.
 fn wired(fields: &str, env: &str, more: &str) -> String {
     let sidecar = format!(
-        "  initContainers:\n  - name: health-proxy\n    image: health-proxy:0.1.0\n    restartPolicy: Always\n    \
+        "  initContainers:\n  - name: health-proxy\n    image: health-proxy:0.2.0\n    restartPolicy: Always\n    \
          ports: [{{name: health-proxy, containerPort: 9809}}]\n    env:\n{env}{more}"
     );
     pod(fields, &sidecar)

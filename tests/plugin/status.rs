@@ -13,7 +13,7 @@ const PODS: &str = "/api/v1/namespaces/shop/pods";
 /// A pod as the API server lists it; `sidecar` is where its sidecar says that it listens.
 fn pod(name: &str, is_ready: bool, sidecar: Option<u16>) -> Value {
     let sidecar = sidecar.map(|port| {
-        json!({"name": "health-proxy", "image": "health-proxy:0.1.0", "restartPolicy": "Always",
+        json!({"name": "health-proxy", "image": "health-proxy:0.2.0", "restartPolicy": "Always",
                "ports": [{"name": "health-proxy", "containerPort": port, "protocol": "TCP"}]})
     });
     let ready = if is_ready { "True" } else { "False" };
@@ -44,7 +44,7 @@ fn document(reasons: &[(&str, &str)]) -> Value {
         reasons.iter().map(|(check, reason)| json!({"check": check, "reason": reason})).collect();
     let probe = |name: &str, reasons: &[Value]| json!({"probe": name, "passes": reasons.is_empty(), "since": 1000.0, "reasons": reasons});
     json!({
-        "version": "0.1.0", "host": "web", "now": 1192.0, "healthy": true, "details": true,
+        "version": "0.2.0", "host": "web", "now": 1192.0, "healthy": true, "details": true,
         "probes": [probe("liveness", &[]), probe("readiness", &reasons), probe("startup", &[])],
         "containers": [], "checks": [], "what_a_later_version_adds": 1,
     })

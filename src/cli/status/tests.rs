@@ -29,7 +29,7 @@ fn failing(check: &mut CheckPart, reason: &str) {
 
 fn document(checks: Vec<CheckPart>, reason: &str) -> Document {
     let document = json!({
-        "version": "0.1.0", "host": "web-1", "now": 1000.0, "healthy": true, "details": true,
+        "version": "0.2.0", "host": "web-1", "now": 1000.0, "healthy": true, "details": true,
         "incarnation": {"number": 2, "began": 400.0, "startup_seconds": 3.41},
         "probes": [
             {"probe": "liveness", "passes": true, "since": 400.0, "reasons": []},
@@ -63,7 +63,7 @@ NOT READY for 3m 12s
   db: connection refused
 STARTED
 
-web-1, incarnation 2, began 10m ago, startup took 3.4s; health-proxy 0.1.0
+web-1, incarnation 2, began 10m ago, startup took 3.4s; health-proxy 0.2.0
 
 PROBE      CHECK  STATE                     FOR  STREAK          LAST RUNS             TOOK  NEXT     TARGET                REASON
 readiness  db     unhealthy                 2m   3/3 failures    ..FTF..FTF..FTF..FTF  12ms  7.5s     tcp://localhost:5432  long reason long reason long reason long reason long reason …
