@@ -1,12 +1,18 @@
 //! What several tests need to start a real server.
 
 use std::process::Command;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::attempt::Directory;
 
-/// A port of loopback that nobody listens on.
+/// A port of loopback that nobody listens on. It lies below the ports that the kernel hands out: one of those could be
+/// another test's, or one end of its connection, before the server is there.
 pub fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let of_this_process = 20_000 + std::process::id() % 1_000 * 12;
+    let next = || u16::try_from(of_this_process + NEXT.fetch_add(1, Ordering::Relaxed) % 12).unwrap();
+    let is_free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    std::iter::repeat_with(next).take(12).find(is_free).expect("a free port")
 }
 
 /// A command of `PostgreSQL`'s, which refuses to run as root.
