@@ -235,3 +235,30 @@ fn containers_are_asked_by_name() {
     assert_eq!(names, ["back", "front"]);
     assert_eq!(status["checks"][0]["container"], "back");
 }
+
+#[test]
+fn a_port_that_two_containers_share_is_evidence_for_both() {
+    let app = app_at("127.0.0.1:0", "200 OK");
+    let (address, url) = (app.address.to_string(), app.url("/"));
+    let sidecar = Sidecar::start(&[
+        ("LIVENESS_FRONT", &url),
+        ("LIVENESS_FRONT_CONTAINER", "front"),
+        ("LIVENESS_BACK", &url),
+        ("LIVENESS_BACK_CONTAINER", "back"),
+    ]);
+    let paths = ["front", "back"].map(|name| format!("/startupz?container={name}"));
+    for path in &paths {
+        sidecar.wait_for(path, 200);
+        assert_eq!(sidecar.kubelet(path).status, 200);
+    }
+    drop(app);
+    for path in &paths {
+        assert_eq!(sidecar.kubelet(path).status, 503, "{path}");
+    }
+    let _next = app_at(&address, "200 OK");
+    for (path, name) in paths.iter().zip(["front", "back"]) {
+        sidecar.wait_for(path, 200);
+        assert_eq!(sidecar.kubelet(path).status, 200, "{path}");
+        assert_eq!(sidecar.metric(&format!("{INCARNATIONS}{{app_container=\"{name}\"}}")), Some(2.0));
+    }
+}
