@@ -20,6 +20,10 @@ pub fn io_reason(error: &io::Error) -> String {
 /// An error of HTTP/2 with a server that was to speak `what`.
 pub fn http2_reason(error: &h2::Error, what: &str) -> String {
     match (error.get_io(), error.reason()) {
+        // One that speaks something else has answered our first words and gone.
+        (Some(io), _) if matches!(io.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+            format!("{}: the server may not speak {what}", io_reason(io))
+        }
         (Some(io), _) => io_reason(io),
         (None, Some(reason)) if error.is_library() => {
             format!("the server does not speak {what} ({})", reason.description())

@@ -285,6 +285,16 @@ async fn servers_that_do_not_speak_http_2() {
         let expected = "error: health rpc probe failed: the server does not speak HTTP/2 as gRPC needs it (";
         assert!(reason.starts_with(expected), "{reason}");
     }
+    // Whether we hear him or find him gone is a question of who is faster.
+    let hasty = serve(|mut stream| async move {
+        let _ = stream.read_u8().await;
+        let _ = stream.write_all(b"HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n").await;
+    })
+    .await;
+    for _ in 0..50 {
+        let reason = failure(&grpc(hasty, "")).await;
+        assert!(reason.contains(" speak HTTP/2 as gRPC needs it"), "{reason}");
+    }
     let port = serve(|stream| async move { drop(stream) }).await;
     let reason = failure(&grpc(port, "")).await;
     assert!(reason.starts_with("error: health rpc probe failed: "), "{reason}");
