@@ -5,6 +5,7 @@ use std::net::TcpListener;
 use std::time::{Duration, Instant};
 
 use crate::app::{App, response};
+use crate::servers::free_port;
 use crate::sidecar::{Sidecar, eventually};
 
 const INCARNATIONS: &str = "health_proxy_incarnations_total";
@@ -19,7 +20,7 @@ fn app_at(address: &str, status: &'static str) -> App {
 
 /// An address at which nobody listens yet.
 fn free_address() -> String {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string()
+    format!("127.0.0.1:{}", free_port())
 }
 
 #[test]

@@ -264,6 +264,8 @@ fn the_environment_is_shut_for_others_of_the_same_user() {
     let program = program.to_str().unwrap();
     let mut sidecar = Sidecar::spawn(
         as_nobody(program)
+            .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap_or_default())
             .env("HEALTH_PROXY_LISTEN", "127.0.0.1:0")
             .env("LIVENESS_A", "tcp://:1")
             .stdout(Stdio::piped())

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
 use std::process::{Command, Stdio};
 
+use health_proxy::grammar::{RESERVED, options};
 use serde_json::{Value, json};
 
 use crate::program::{filtered, manifests, objects, pod_spec};
@@ -188,4 +189,20 @@ fn a_container_that_comes_later_is_carried_over_too() {
     assert_eq!(twice["spec"]["containers"][0]["readinessProbe"]["httpGet"]["path"], "/readyz?container=late");
     assert_eq!(twice["spec"]["containers"][0]["startupProbe"]["failureThreshold"], i32::MAX);
     assert_eq!(containers(&twice, "initContainers").len(), 1);
+}
+
+#[test]
+fn no_check_is_called_like_an_option_or_a_reason_of_the_sidecar() {
+    let names = options::ALL.iter().map(|option| option.suffix.to_ascii_lowercase().replace('_', "-"));
+    let names: Vec<String> =
+        names.flat_map(|name| [format!("web-{name}"), name]).chain(RESERVED.map(str::to_owned)).collect();
+    let probe = json!({"tcpSocket": {"port": 1}});
+    let container = |name| json!({"name": name, "image": "web:1", "livenessProbe": probe});
+    let containers: Vec<_> = names.iter().map(container).collect();
+    let admitted = admitted_one(pod(&json!({"containers": containers})));
+    let found = variables(&admitted);
+    for name in &names {
+        let check = format!("LIVENESS_{}_APP", name.to_ascii_uppercase().replace('-', "_"));
+        assert_eq!(found.get(check.as_str()), Some(&"tcp://:1"), "{name}");
+    }
 }
