@@ -79,8 +79,10 @@ fn expanded(document: Value) -> Vec<Value> {
     }
 }
 
+/// Where an object may hold the spec of a pod.
+pub const POD_SPECS: [&str; 3] = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
+
 /// The spec of the pod that an object holds.
 pub fn pod_spec(object: &Value) -> Option<&Value> {
-    let ways = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
-    ways.iter().filter_map(|way| object.pointer(way)).find(|spec| spec["containers"].is_array())
+    POD_SPECS.iter().filter_map(|way| object.pointer(way)).find(|spec| spec["containers"].is_array())
 }

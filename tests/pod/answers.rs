@@ -30,6 +30,18 @@ pub struct Outcome {
     pub body: String,
 }
 
+impl Outcome {
+    /// Of a question that is not answered by a status and a body, or not at all.
+    pub fn without_status(passed: Result<(), String>) -> Self {
+        Self {
+            passed: passed.is_ok(),
+            status: None,
+            reason: passed.err().unwrap_or_default(),
+            body: String::new(),
+        }
+    }
+}
+
 /// Tells a sequence of answers in few words: `503 x3, 200 x9`.
 pub fn sequence<'a>(answers: impl IntoIterator<Item = &'a Answer>) -> String {
     let mut runs: Vec<(String, usize)> = Vec::new();

@@ -7,16 +7,21 @@
 )]
 
 mod answers;
+mod foreign;
 mod history;
 mod kubelet;
 mod lifecycle;
 mod manifest;
 mod memory;
+mod native;
 mod network;
 mod pod;
 mod podman;
 mod prober;
 mod probing;
+#[expect(dead_code, reason = "it belongs to the plugin's own tests, which use all of it")]
+#[path = "../plugin/program.rs"]
+mod program;
 mod recipe;
 #[expect(dead_code, reason = "shared with the test of the manifests, which reads more")]
 #[path = "../manifests/render.rs"]
@@ -35,6 +40,7 @@ mod scenarios {
     mod impostor;
     mod in_app;
     mod kubelet_restart;
+    mod moved_in;
     mod pod_start;
     mod refusal;
     mod respawn;

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Probe, Service};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
 use crate::render::{render, repository};
@@ -37,6 +38,11 @@ impl Manifest {
                 .map(|service| service.metadata.name.expect("a Service has a name"))
                 .collect(),
         }
+    }
+
+    /// A pod that refers to nothing.
+    pub fn of_pod(pod: PodSpec) -> Self {
+        Self { replicas: 1, pod, config_maps: BTreeMap::new(), services: Vec::new() }
     }
 
     /// The same with these checks in place of the example's own.
@@ -162,6 +168,18 @@ fn app_like(like: &Container, name: &str, arguments: &[&str]) -> Container {
         path.push_str(name);
     }
     app
+}
+
+/// The number of a port of a container, which may be given by its name.
+pub fn port_number(container: &Container, port: &IntOrString) -> u16 {
+    let number = match port {
+        IntOrString::Int(number) => *number,
+        IntOrString::String(name) => {
+            let mut ports = container.ports.iter().flatten();
+            ports.find(|one| one.name.as_ref() == Some(name)).expect("a port of this name").container_port
+        }
+    };
+    number.try_into().expect("a port")
 }
 
 /// A variable's value, in which those before it are put, or what the downward API says.

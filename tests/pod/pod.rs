@@ -152,7 +152,7 @@ impl Pod {
         let deadline = Instant::now() + Duration::from_secs(limit);
         while !holds(self) {
             let in_time = Instant::now() < deadline;
-            assert!(in_time, "not within {limit} s: {what}\n{}", self.story());
+            assert!(in_time, "{}: not within {limit} s: {what}\n{}", self.shared.name, self.story());
             self.await_change();
         }
     }
@@ -161,7 +161,7 @@ impl Pod {
     pub fn stays(&self, what: &str, span: u64, holds: impl Fn(&Self) -> bool) {
         let end = Instant::now() + Duration::from_secs(span);
         while Instant::now() < end {
-            assert!(holds(self), "did not stay: {what}\n{}", self.story());
+            assert!(holds(self), "{}: did not stay: {what}\n{}", self.shared.name, self.story());
             self.await_change();
         }
     }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use k8s_openapi::api::core::v1::{Container, HTTPGetAction, Probe};
-use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use crate::answers::{Answer, Outcome};
+use crate::manifest::port_number;
+use crate::native;
 use crate::network::spawn_on_node;
 use crate::prober::{Kind, Tick, Verdict, Worker};
 use crate::request::{self, KUBELET, Question};
@@ -128,10 +129,7 @@ impl Task {
     fn attempt(&self) -> bool {
         let asked = self.pod.born.elapsed();
         let attempt = self.pod.status(&self.container.name).attempts.saturating_sub(1);
-        let outcome = match &self.probe.http_get {
-            Some(request) => self.get(request),
-            None => self.execute(),
-        };
+        let outcome = self.ask();
         let (name, kind, passed) = (&self.container.name, self.kind, outcome.passed);
         if !passed {
             self.pod.event(&format!("Unhealthy: {name} {kind:?} probe failed: {}", outcome.reason));
@@ -145,25 +143,43 @@ impl Task {
         passed
     }
 
-    fn get(&self, request: &HTTPGetAction) -> Outcome {
-        let IntOrString::Int(port) = request.port else {
-            panic!("a port name, which the stand-in does not resolve: {request:?}");
+    fn ask(&self) -> Outcome {
+        let timeout = seconds(self.probe.timeout_seconds, 1);
+        let address = |port: u16| self.pod.address(port);
+        if let Some(request) = &self.probe.http_get {
+            return self.get(request, timeout);
+        }
+        let passed = if let Some(socket) = &self.probe.tcp_socket {
+            native::connect(address(port_number(&self.container, &socket.port)), timeout)
+        } else if let Some(service) = &self.probe.grpc {
+            let port = service.port.try_into().expect("a port");
+            native::call(address(port), service.service.as_deref().unwrap_or_default(), timeout)
+        } else {
+            return self.execute();
         };
+        Outcome::without_status(passed)
+    }
+
+    fn get(&self, request: &HTTPGetAction, timeout: Duration) -> Outcome {
+        let path = request.path.as_deref().unwrap_or_default();
         let headers = request.http_headers.iter().flatten();
         let question = Question {
-            path: request.path.as_deref().unwrap_or("/"),
+            path: &format!("/{}", path.strip_prefix('/').unwrap_or(path)),
             agent: KUBELET,
             headers: headers.map(|header| (header.name.clone(), header.value.clone())).collect(),
         };
-        let address = self.pod.address(port.try_into().expect("a port"));
-        match request::ask(address, &question, seconds(self.probe.timeout_seconds, 1)) {
+        let address = self.pod.address(port_number(&self.container, &request.port));
+        if request.scheme.as_deref() == Some("HTTPS") {
+            return Outcome::without_status(native::get_over_tls(address, &question, timeout));
+        }
+        match request::ask(address, &question, timeout) {
             Ok((status, body)) => Outcome {
                 passed: request::is_success(status),
                 status: Some(status),
                 reason: request::failure(status),
                 body,
             },
-            Err(reason) => Outcome { passed: false, status: None, reason, body: String::new() },
+            Err(reason) => Outcome::without_status(Err(reason)),
         }
     }
 

@@ -39,7 +39,10 @@ pub fn recipe(manifest: &Manifest, container: &Container, sandbox: &Sandbox) -> 
     limit(&mut recipe, container);
     for mount in container.volume_mounts.iter().flatten() {
         let access = if mount.read_only == Some(true) { "ro" } else { "rw" };
-        let directory = empty_dir(&sandbox.volumes, &mount.name);
+        let volumes = manifest.pod.volumes.iter().flatten();
+        let host_path = volumes.filter(|one| one.name == mount.name).find_map(|one| one.host_path.as_ref());
+        let directory = host_path
+            .map_or_else(|| empty_dir(&sandbox.volumes, &mount.name), |host| PathBuf::from(&host.path));
         recipe.option("volume", format!("{}:{}:{access}", directory.display(), mount.mount_path));
     }
     recipe

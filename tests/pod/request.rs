@@ -72,7 +72,10 @@ fn exchange(address: SocketAddr, question: &Question, deadline: Instant) -> std:
 }
 
 fn head(address: SocketAddr, question: &Question) -> String {
-    let mut head = format!("GET {} HTTP/1.1\r\nHost: {address}\r\n", question.path);
+    let mut head = format!("GET {} HTTP/1.1\r\n", question.path);
+    if !question.headers.iter().any(|(name, _)| name.eq_ignore_ascii_case("host")) {
+        let _ = write!(head, "Host: {address}\r\n");
+    }
     let _ = write!(head, "User-Agent: {}\r\nAccept: */*\r\nConnection: close\r\n", question.agent);
     for (name, value) in &question.headers {
         let _ = write!(head, "{name}: {value}\r\n");
