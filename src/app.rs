@@ -16,6 +16,7 @@ use crate::metrics::Metrics;
 use crate::patience;
 use crate::probe::Probe;
 use crate::server::{self, AppState};
+use crate::targets::Attempt as _;
 
 /// A fault of our own, after which remembered answers must not be served.
 #[derive(Debug, thiserror::Error)]
@@ -54,7 +55,7 @@ pub async fn run(
     let (pod, runners) = assemble::assemble(config.checks, &memory, &metrics.schedule_delay);
     let mut tasks = JoinSet::new();
     for runner in runners {
-        log_check(&runner.check);
+        log_check(&runner.check, runner.target.is_asked());
         tasks.spawn(runner.run());
     }
     let pod = Arc::new(pod);
@@ -87,7 +88,7 @@ pub async fn run(
 }
 
 /// One line per check at the start.
-fn log_check(check: &Check) {
+fn log_check(check: &Check, is_asked: bool) {
     let Check { probe, name, target, timing, container, required, .. } = check;
     tracing::info!(
         probe = probe.as_str(),
@@ -101,7 +102,7 @@ fn log_check(check: &Check) {
         success_threshold = timing.thresholds.success,
         failure_threshold = timing.thresholds.failure,
         "check{}",
-        consequence(check)
+        if is_asked { consequence(check) } else { String::new() }
     );
 }
 

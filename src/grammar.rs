@@ -26,6 +26,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 
 use crate::probe::Probe;
+use crate::tracker::Thresholds;
 
 pub use env::{Env, OWN_PREFIX};
 pub use names::nearest;
@@ -65,7 +66,8 @@ impl Spec {
     /// Returns a check with the contract's defaults, called `name` in small letters, digits and `-`.
     pub fn new(probe: Probe, name: &str, target: TargetSpec) -> Self {
         let variable = variable(probe, name);
-        let (timing, options) = (Timing::default(), Options::default());
+        let thresholds = target.thresholds(Thresholds::default());
+        let (timing, options) = (Timing { thresholds, ..Timing::default() }, Options::default());
         Self { probe, variable, target, container: None, timing, required: true, any_of: None, options }
     }
 
@@ -109,7 +111,7 @@ pub fn read(variables: impl IntoIterator<Item = (OsString, OsString)>) -> Result
 
 /// Writes a check as the variables that define it: names and values, the target first, without what is default.
 pub fn write(spec: &Spec) -> Vec<(String, String)> {
-    let mut options = spec.timing.written();
+    let mut options = spec.timing.written(spec.target.thresholds(Thresholds::default()));
     options.extend(spec.container.iter().map(|name| (options::CONTAINER, name.to_string())));
     options.extend((!spec.required).then(|| (options::REQUIRED, spec.required.to_string())));
     options.extend(spec.any_of.iter().map(|group| (options::ANY_OF, group.to_string())));
@@ -159,7 +161,9 @@ impl Reading {
             };
             let is_broken = error.is_some();
             given.reject_variable(found.target, error);
-            let timing = Timing::read(probe, timing, &mut given);
+            let thresholds =
+                target.as_ref().map_or(timing.thresholds, |target| target.thresholds(timing.thresholds));
+            let timing = Timing::read(probe, Timing { thresholds, ..timing }, &mut given);
             let own = given.take(options::CONTAINER, values::container);
             let required = given.take(options::REQUIRED, values::boolean).unwrap_or(true);
             let any_of = given.take(options::ANY_OF, values::group);

@@ -24,6 +24,17 @@ use crate::targets::{Attempt, Stage};
 use crate::tracker::Change;
 use crate::witness::{Listeners, Sight};
 
+/// Why a run begins.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Occasion {
+    /// It is due.
+    Due,
+    /// Somebody waits for a success, and it could be one.
+    Hope,
+    /// The target itself says that it has changed.
+    News,
+}
+
 /// When a check runs through one incarnation.
 struct Course {
     schedule: Schedule,
@@ -43,11 +54,11 @@ impl Course {
         run.began.saturating_duration_since(self.schedule.due().max(self.free))
     }
 
-    /// Goes on after a run; an early one changes nothing of when the next is due.
-    fn go_on(&mut self, timing: &Timing, run: &Run, is_healthy: bool, is_early: bool) {
+    /// Goes on after a run; one that was not due changes nothing of when the next is.
+    fn go_on(&mut self, timing: &Timing, run: &Run, is_healthy: bool, occasion: Occasion) {
         self.free = run.began + run.duration;
         self.is_degraded = !run.outcome.passed() || (self.is_degraded && !is_healthy);
-        if !is_early {
+        if occasion == Occasion::Due {
             let period = timing.period_when(self.is_degraded);
             self.schedule = self.schedule.after_run(run.began, self.free, period);
         }
@@ -104,6 +115,7 @@ impl<A: Attempt> Runner<A> {
             }
             status.certificate_expiry = self.target.certificate_expiry();
         });
+        self.target.begin(incarnation);
         self.nudge.set_lost(false);
         self.remember();
         self.lookout.wake();
@@ -117,19 +129,19 @@ impl<A: Attempt> Runner<A> {
         self.status.send_modify(|status| status.due = Some(course.schedule.due()));
         loop {
             self.rest_if_started().await;
-            let is_early = self.wait_for_run(course.schedule.due()).await;
+            let occasion = self.wait_for_run(course.schedule.due()).await;
             let run = Box::pin(attempt(&self.check, &*self.target)).await;
-            if is_early && !run.outcome.passed() {
+            if occasion == Occasion::Hope && !run.outcome.passed() {
                 // It was not due, and can only help.
                 self.log_run(&run);
                 self.nudge.is_done();
                 self.changes.send_replace(());
                 continue;
             }
-            if !is_early {
+            if occasion == Occasion::Due {
                 self.schedule_delay.observe(course.late(&run).as_secs_f64());
             }
-            self.record(run, &mut course, is_early);
+            self.record(run, &mut course, occasion);
         }
     }
 
@@ -166,15 +178,16 @@ impl<A: Attempt> Runner<A> {
         }
     }
 
-    /// Waits until the next run is due, or until one could help before that; returns whether it is such an early one.
-    async fn wait_for_run(&self, due: Instant) -> bool {
+    /// Waits until the next run is due, or until there is a reason for one before that.
+    async fn wait_for_run(&self, due: Instant) -> Occasion {
         if due <= Instant::now() {
-            return false;
+            return Occasion::Due;
         }
         tokio::select! {
             biased;
-            () = sleep_until(due) => false,
-            () = self.early_run_can_help() => true,
+            () = sleep_until(due) => Occasion::Due,
+            () = self.early_run_can_help() => Occasion::Hope,
+            () = self.target.news() => Occasion::News,
         }
     }
 
@@ -189,7 +202,7 @@ impl<A: Attempt> Runner<A> {
     }
 
     /// Publishes a run, and when the next is due.
-    fn record(&mut self, run: Run, course: &mut Course, is_early: bool) {
+    fn record(&mut self, run: Run, course: &mut Course, occasion: Occasion) {
         self.log_run(&run);
         let passed = run.outcome.passed();
         let sight = self.is_news(passed).then(|| self.target.sight(&Listeners::now()));
@@ -201,7 +214,7 @@ impl<A: Attempt> Runner<A> {
         self.status.send_modify(|status| {
             change = status.record(run);
             status.certificate_expiry = self.target.certificate_expiry();
-            course.go_on(&self.check.timing, &logged, status.tracker.is_healthy(), is_early);
+            course.go_on(&self.check.timing, &logged, status.tracker.is_healthy(), occasion);
             status.due = Some(course.schedule.due());
             if noted.is_some() {
                 status.noted = noted;

@@ -12,6 +12,7 @@ mod headers;
 pub mod http;
 mod http2;
 mod listen;
+mod notify;
 mod pattern;
 pub mod place;
 pub mod process;
@@ -27,6 +28,7 @@ use std::time::Duration;
 use crate::blocking::Place;
 pub use crate::grammar::url::LocalPort;
 use crate::grammar::{Given, Kind, TargetSpec};
+use crate::life::Incarnation;
 use crate::outcome::Outcome;
 use crate::witness::{Listeners, Sight, Witness, is_of_this_pod};
 
@@ -37,6 +39,7 @@ use file::File;
 use grpc::Grpc;
 use http::Http;
 use listen::Listen;
+use notify::Notify;
 use place::Inside;
 use running::Running;
 
@@ -52,6 +55,19 @@ pub trait Attempt: Send + Sync {
 
     /// What a run comes to that was at `stage` when `timeout` had passed.
     fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome;
+
+    /// Notices a life of its container, before the first attempt in it.
+    fn begin(&self, _: Incarnation) {}
+
+    /// Completes when an attempt would come to something else than the last one; never where only an attempt can tell.
+    fn news(&self) -> impl Future<Output = ()> + Send {
+        std::future::pending()
+    }
+
+    /// Returns whether attempts ask the app, so that it is their timing that tells when a failure is noticed.
+    fn is_asked(&self) -> bool {
+        true
+    }
 
     /// Where a socket listens that may be a witness of the target's container, if the target has such a place.
     fn local_port(&self) -> Option<LocalPort> {
@@ -119,6 +135,7 @@ kinds! {
     Running "`process:`",
     Exec "`exec:`",
     File "`file:`",
+    Notify "`notify:`",
 }
 
 impl Target {
@@ -139,6 +156,7 @@ impl Target {
             Kind::Process(name) => Running::new(name).into(),
             Kind::Exec(command) => Exec::new(command, given).into(),
             Kind::File(path) => File::new(path, given).into(),
+            Kind::Notify(path) => Notify::new(path, given).into(),
         })
     }
 }
@@ -153,6 +171,18 @@ impl Attempt for Target {
             Some(silence) => Outcome::timeout(format!("timeout: {silence} within {timeout:?}")),
             None => of_kind!(self, target => target.timed_out(stage, timeout)),
         }
+    }
+
+    fn is_asked(&self) -> bool {
+        of_kind!(self, target => target.is_asked())
+    }
+
+    fn begin(&self, incarnation: Incarnation) {
+        of_kind!(self, target => target.begin(incarnation));
+    }
+
+    async fn news(&self) {
+        of_kind!(self, target => target.news().await);
     }
 
     fn place(&self) -> Option<&Place> {

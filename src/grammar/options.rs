@@ -9,6 +9,7 @@ use std::fmt;
 use super::references::{Resolver, Variables};
 use super::secrets::Secrets;
 use super::target::{TargetSpec, is_nearly_a_target, without_credentials};
+use crate::probe::Probe;
 
 /// One thing that is wrong with the configuration: which variable, what was found, what is accepted.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, thiserror::Error)]
@@ -192,6 +193,11 @@ impl Given {
     /// Begins to read the options that belong to `variable`; they may refer to `variables`.
     pub fn referring(variable: &str, options: Options, variables: &Variables) -> Self {
         Self { variable: variable.to_owned(), options, problems: Vec::new(), resolver: variables.resolver() }
+    }
+
+    /// Returns the probe that the options' check feeds, where the variable is a check's.
+    pub fn probe(&self) -> Option<Probe> {
+        Probe::ALL.into_iter().find(|probe| self.variable.starts_with(probe.variable_prefix()))
     }
 
     /// Takes an option and reads its value; a wrong one is noted with what `parse` says is accepted.

@@ -13,6 +13,7 @@ use super::references::{self, Variables};
 use super::remote::Remote;
 use super::secrets::Secrets;
 use super::url::Scheme;
+use crate::tracker::Thresholds;
 
 /// Data of a target that is written as it is read.
 trait Shape {
@@ -113,6 +114,10 @@ kinds! {
     File(Path) {
         ("file:", "a file target", "/ready", Path::file)
     }
+    /// The socket for what the app itself says.
+    Notify(Path) {
+        ("notify:", "a notify target", "/app.sock", Path::socket)
+    }
 }
 
 /// A target as the user means it.
@@ -176,6 +181,16 @@ impl TargetSpec {
             referring: None,
             secrets: Secrets::default(),
         })
+    }
+
+    /// Returns whether the app is asked, rather than says by itself how it is.
+    pub const fn is_asked(&self) -> bool {
+        !matches!(self.kind, Kind::Notify(_))
+    }
+
+    /// Returns how often results have to agree by default: what an app says itself holds at once.
+    pub const fn thresholds(&self, of_probe: Thresholds) -> Thresholds {
+        if self.is_asked() { of_probe } else { Thresholds { success: 1, failure: 1 } }
     }
 
     /// Returns whether it refers to other variables.

@@ -70,9 +70,9 @@ impl Timing {
         }
     }
 
-    /// Returns the options that say what differs from the contract's defaults.
-    pub(super) fn written(&self) -> Vec<(OptionName, String)> {
-        let default = Self::default();
+    /// Returns the options that say what differs from the contract's defaults, of which `thresholds` are the target's.
+    pub(super) fn written(&self, thresholds: Thresholds) -> Vec<(OptionName, String)> {
+        let default = Self { thresholds, ..Self::default() };
         let seconds = |name, value: Duration, default| {
             (value != default).then(|| (name, values::written_seconds(value)))
         };

@@ -79,8 +79,12 @@ impl<'a> Reader<'a> {
         };
         let Some(answering) = checks.answering(&asked) else { return Time::Unknown };
         let asking = Asking { period: timing.period, failures: timing.thresholds.failure };
-        let required = answering.iter().filter(|spec| spec.required);
-        let times = required.map(|spec| patience::until_relayed(&spec.timing, asking));
+        let required: Vec<_> = answering.iter().filter(|spec| spec.required).collect();
+        if !required.iter().all(|spec| spec.target.is_asked()) {
+            // How long it may be silent is no matter of timing.
+            return Time::Unknown;
+        }
+        let times = required.iter().map(|spec| patience::until_relayed(&spec.timing, asking));
         times.min().map_or(Time::Never, Time::Within)
     }
 

@@ -22,6 +22,7 @@ mod http_target;
 mod in_process;
 mod incarnations;
 mod local;
+mod notify;
 mod pod;
 mod prometheus;
 mod servers;

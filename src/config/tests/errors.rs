@@ -6,7 +6,7 @@ use std::os::unix::ffi::OsStringExt;
 use super::{WEB, read};
 use crate::config::Config;
 
-const TARGETS: &str = "http://…, https://…, http+unix://…, tcp://…, tls://…, unix:…, grpc://…, grpcs://…, grpc+unix://…, postgres://…, mysql://…, redis://…, listen://…, process:…, exec:…, file:…";
+const TARGETS: &str = "http://…, https://…, http+unix://…, tcp://…, tls://…, unix:…, grpc://…, grpcs://…, grpc+unix://…, postgres://…, mysql://…, redis://…, listen://…, process:…, exec:…, file:…, notify:…";
 
 /// The errors of a configuration that has nothing right but one check.
 fn errors(variables: &[(&str, &str)]) -> Vec<String> {

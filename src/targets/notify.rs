@@ -1,0 +1,97 @@
+//! `notify:`: the app itself says how it is, over `sd_notify(3)`. It is not asked, and what it says holds at once.
+
+mod post;
+mod said;
+
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use tokio::time::{Instant, timeout_at};
+
+use super::{Attempt, Stage};
+use crate::grammar::{self, Given, options, values};
+use crate::life::Incarnation;
+use crate::outcome::Outcome;
+use crate::probe::Probe;
+use post::{Post, Socket, State, lock};
+
+/// How old the last sign of life may be.
+const MAX_AGE: Duration = Duration::from_secs(30);
+
+/// What an app's messages are asked for.
+#[derive(Debug)]
+pub struct Notify {
+    post: Arc<Post>,
+    /// Of liveness, how old the last sign of life may be; readiness and startup do not age.
+    max_age: Option<Duration>,
+    /// What the last run came to; before the first, what counts without one.
+    last: Mutex<Result<(), String>>,
+}
+
+impl Notify {
+    /// Takes `_MAX_AGE_SECONDS` for liveness.
+    pub fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
+        let is_liveness = given.probe() == Some(Probe::Liveness);
+        let max_age = is_liveness
+            .then(|| given.take(options::MAX_AGE_SECONDS, values::seconds(0.01)).unwrap_or(MAX_AGE));
+        let last = if is_liveness { Ok(()) } else { Err(String::new()) };
+        Self { post: Post::at(Path::new(&path.0)), max_age, last: Mutex::new(last) }
+    }
+
+    fn judge(&self, state: &State) -> Result<(), String> {
+        if let Socket::Failed(reason) = &state.socket {
+            return Err(reason.clone());
+        }
+        match self.max_age {
+            Some(max_age) => state.said.liveness(Instant::now(), max_age),
+            None => state.said.readiness(),
+        }
+    }
+
+    /// Completes when a run would come to something else than the last one: by a message, or by a long silence.
+    async fn differs_from_the_last_run(&self) {
+        let mut state = self.post.subscribe();
+        loop {
+            let lives_until = {
+                let state = state.borrow_and_update();
+                let last = lock(&self.last);
+                if state.socket != Socket::Opening && self.judge(&state) != *last {
+                    return;
+                }
+                self.max_age.filter(|_| last.is_ok()).map(|max_age| state.said.lives_until(max_age))
+            };
+            match lives_until {
+                Some(end) => drop(timeout_at(end, state.changed()).await),
+                None => drop(state.changed().await),
+            }
+        }
+    }
+}
+
+impl Attempt for Notify {
+    async fn attempt(&self, _: &Stage<'_>) -> Outcome {
+        let mut state = self.post.subscribe();
+        let state = state.wait_for(|state| state.socket != Socket::Opening).await;
+        let judged = state.map_err(|closed| closed.to_string()).and_then(|state| self.judge(&state));
+        lock(&self.last).clone_from(&judged);
+        judged.map_or_else(Outcome::failure, |()| Outcome::Success)
+    }
+
+    fn timed_out(&self, _: &Stage<'_>, timeout: Duration) -> Outcome {
+        Outcome::timeout(format!("timeout: the file system did not make the socket within {timeout:?}"))
+    }
+
+    fn is_asked(&self) -> bool {
+        false
+    }
+
+    fn begin(&self, incarnation: Incarnation) {
+        self.post.begin(incarnation.number);
+    }
+
+    async fn news(&self) {
+        // In a box of its own, since the tasks of all kinds have room for it.
+        Box::pin(self.differs_from_the_last_run()).await;
+    }
+}

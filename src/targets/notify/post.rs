@@ -1,0 +1,300 @@
+//! Where an app's messages arrive: a datagram socket on a volume that the app shares, one for all checks of its path.
+
+use std::fs::{self, Permissions};
+use std::io::{self, ErrorKind};
+use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
+use std::os::unix::net::UnixDatagram as Unregistered;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::net::UnixDatagram;
+use tokio::sync::watch;
+use tokio::task::AbortHandle;
+use tokio::time::{Instant, sleep, sleep_until};
+
+use super::said::Said;
+use crate::blocking::Place;
+use crate::targets::reason::io_reason;
+
+/// The longest message, in bytes; systemd takes none that is longer either.
+const MESSAGE_LIMIT: usize = 4096;
+
+/// How often it is seen whether the socket is still the one at its path.
+const LOOK_PERIOD: Duration = Duration::from_secs(1);
+
+/// Between two looks for messages: whoever floods the socket waits for it.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// How many messages are taken at a look.
+const MESSAGES_AT_ONCE: usize = 64;
+
+/// Everybody may write to the socket who has its volume: apps run as whatever user they like.
+const MODE: u32 = 0o666;
+
+static POSTS: Mutex<Vec<Weak<Post>>> = Mutex::new(Vec::new());
+
+/// The socket of one path; it is served until the last check of it is dropped.
+#[derive(Debug)]
+pub struct Post {
+    path: PathBuf,
+    state: watch::Sender<State>,
+    life: Mutex<Life>,
+}
+
+/// What is known of the app behind a socket.
+#[derive(Debug)]
+pub struct State {
+    /// What the app has said.
+    pub said: Said,
+    /// Whether it can say anything.
+    pub socket: Socket,
+}
+
+/// How far a socket is.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Socket {
+    /// It is being made.
+    Opening,
+    /// Messages arrive.
+    Open,
+    /// It cannot be made, or read.
+    Failed(String),
+}
+
+/// The life of the container that is listened to.
+#[derive(Debug, Default)]
+struct Life {
+    /// Counts from 1; 0 before the first.
+    number: u64,
+    server: Option<AbortHandle>,
+}
+
+impl Post {
+    /// Returns the one at `path`. Nothing is made before [`Post::begin`].
+    pub fn at(path: &Path) -> Arc<Self> {
+        let mut posts = lock(&POSTS);
+        posts.retain(|post| post.strong_count() > 0);
+        let known = posts.iter().filter_map(Weak::upgrade).find(|post| post.path == path);
+        known.unwrap_or_else(|| {
+            let state = State { said: Said::nothing(Instant::now()), socket: Socket::Opening };
+            let post = Arc::new(Self {
+                path: path.to_owned(),
+                state: watch::Sender::new(state),
+                life: Mutex::default(),
+            });
+            posts.push(Arc::downgrade(&post));
+            post
+        })
+    }
+
+    /// Begins the life `number` of the app's container, for whichever of its checks notices it first. Before the first
+    /// one that this process sees, the container was there: what is remembered of it holds.
+    pub fn begin(&self, number: u64) {
+        let mut life = lock(&self.life);
+        if life.server.is_none() {
+            let server =
+                Server { path: self.path.clone().into(), state: self.state.clone(), place: Place::default() };
+            life.server = Some(tokio::spawn(server.run()).abort_handle());
+        } else if life.number != number {
+            self.state.send_modify(|state| state.said.begin(Instant::now()));
+        }
+        life.number = number;
+    }
+
+    /// Returns what is known, now and whenever it changes.
+    pub fn subscribe(&self) -> watch::Receiver<State> {
+        self.state.subscribe()
+    }
+}
+
+impl Drop for Post {
+    fn drop(&mut self) {
+        if let Some(server) = lock(&self.life).server.take() {
+            server.abort();
+        }
+    }
+}
+
+/// The task that makes the socket and takes its messages.
+struct Server {
+    path: Arc<Path>,
+    state: watch::Sender<State>,
+    place: Place,
+}
+
+impl Server {
+    async fn run(self) {
+        loop {
+            let opened = self.apart(Opened::at).await.flatten();
+            match opened.and_then(|opened| opened.registered().map_err(|error| io_reason(&error))) {
+                Ok((socket, identity, remembered)) => {
+                    self.open(remembered.as_deref());
+                    self.take_messages(&socket, identity).await;
+                }
+                Err(reason) => {
+                    let reason = format!("cannot make the socket {}: {reason}", self.path.display());
+                    self.state.send_modify(|state| state.socket = Socket::Failed(reason));
+                    sleep(LOOK_PERIOD).await;
+                }
+            }
+        }
+    }
+
+    /// The first time, what was remembered holds; after that this process knows more.
+    fn open(&self, remembered: Option<&str>) {
+        self.state.send_modify(|state| {
+            if let (Socket::Opening, Some(text)) = (&state.socket, remembered) {
+                state.said = Said::remembered(text, Instant::now());
+            }
+            state.socket = Socket::Open;
+        });
+    }
+
+    /// Takes messages until the socket is no longer the one at its path.
+    async fn take_messages(&self, socket: &UnixDatagram, identity: Identity) {
+        let mut look = Instant::now() + LOOK_PERIOD;
+        loop {
+            tokio::select! {
+                biased;
+                () = sleep_until(look) => {
+                    look = Instant::now() + LOOK_PERIOD;
+                    if self.is_gone(identity).await {
+                        return tracing::warn!(path = %self.path.display(), "the socket was removed and is made again");
+                    }
+                }
+                readable = socket.readable() => {
+                    if readable.is_ok() && self.hear(socket) {
+                        self.remember().await;
+                    }
+                    sleep(PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Returns whether nothing, or something else, stands at the path.
+    async fn is_gone(&self, identity: Identity) -> bool {
+        match self.apart(Identity::of).await {
+            Ok(Ok(found)) => found != identity,
+            Ok(Err(error)) => error.kind() == ErrorKind::NotFound,
+            Err(_) => false,
+        }
+    }
+
+    /// Takes what has arrived; returns whether there is something else to remember.
+    fn hear(&self, socket: &UnixDatagram) -> bool {
+        let mut is_news = false;
+        self.state.send_modify(|state| {
+            let before = state.said.to_remember();
+            let mut message = [0; MESSAGE_LIMIT + 1];
+            for _ in 0..MESSAGES_AT_ONCE {
+                // A descriptor that comes along is closed, which is all that sd_notify_barrier(3) waits for.
+                let Ok(length) = socket.try_recv(&mut message) else { break };
+                let text = String::from_utf8_lossy(&message[..length]);
+                tracing::debug!(path = %self.path.display(), message = %text, "the app says");
+                if length <= MESSAGE_LIMIT {
+                    state.said.hear(&text, Instant::now());
+                }
+            }
+            is_news = state.said.to_remember() != before;
+        });
+        is_news
+    }
+
+    /// Keeps what the next sidecar has to know beside the socket: that outlives this container.
+    async fn remember(&self) {
+        let text = self.state.borrow().said.to_remember();
+        let kept = self.apart(move |path| keep(path, text)).await;
+        if let Err(reason) = kept.and_then(|kept| kept.map_err(|error| io_reason(&error))) {
+            let path = self.path.display();
+            tracing::warn!(%path, reason, "a sidecar that is restarted will not know whether the app is ready");
+        }
+    }
+
+    /// Makes a call beside the worker's thread, since no file system promises to answer.
+    async fn apart<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Path) -> T + Send + 'static,
+    ) -> Result<T, String> {
+        let path = Arc::clone(&self.path);
+        let silence = format!("the file system did not answer for {}", path.display());
+        self.place.run(silence, move || call(&path)).await
+    }
+}
+
+/// Which file it is that stands at a path. File systems give the inode of a removed file to the next one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Identity {
+    device: u64,
+    inode: u64,
+    /// In seconds since 1970, and nanoseconds.
+    modified: (i64, i64),
+}
+
+impl Identity {
+    fn of(path: &Path) -> io::Result<Self> {
+        let about = fs::symlink_metadata(path)?;
+        let modified = (about.mtime(), about.mtime_nsec());
+        Ok(Self { device: about.dev(), inode: about.ino(), modified })
+    }
+}
+
+/// A socket that has just been made.
+struct Opened {
+    socket: Unregistered,
+    identity: Identity,
+    remembered: Option<String>,
+}
+
+impl Opened {
+    /// Makes the socket in the place of one that an earlier sidecar has left, and of nothing else.
+    fn at(path: &Path) -> Result<Self, String> {
+        match fs::symlink_metadata(path) {
+            Ok(about) if !about.file_type().is_socket() => return Err("something else is there".to_owned()),
+            Ok(_) => fs::remove_file(path).map_err(|error| io_reason(&error))?,
+            Err(_) => {}
+        }
+        let made = || {
+            let socket = Unregistered::bind(path)?;
+            socket.set_nonblocking(true)?;
+            fs::set_permissions(path, Permissions::from_mode(MODE))?;
+            Ok(Self { socket, identity: Identity::of(path)?, remembered: kept(path) })
+        };
+        made().map_err(|error: io::Error| io_reason(&error))
+    }
+
+    fn registered(self) -> io::Result<(UnixDatagram, Identity, Option<String>)> {
+        Ok((UnixDatagram::from_std(self.socket)?, self.identity, self.remembered))
+    }
+}
+
+/// The file in which is kept what an app does not say again.
+fn memory_of(path: &Path) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(".state");
+    name.into()
+}
+
+/// Different after each boot of the machine: volumes outlive one, and apps do not.
+fn boot() -> String {
+    fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
+}
+
+fn keep(path: &Path, text: Option<&str>) -> io::Result<()> {
+    let memory = memory_of(path);
+    match text {
+        Some(text) => fs::write(memory, boot() + text),
+        None => fs::remove_file(memory),
+    }
+}
+
+fn kept(path: &Path) -> Option<String> {
+    let kept = fs::read_to_string(memory_of(path)).ok()?;
+    kept.strip_prefix(&boot()).map(ToOwned::to_owned)
+}
+
+/// Locks what no panic can leave half changed.
+pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
