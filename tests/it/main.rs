@@ -25,6 +25,7 @@ mod local;
 mod notify;
 mod pod;
 mod prometheus;
+mod recipes;
 mod servers;
 mod sidecar;
 mod supervisor;
