@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpStream, UdpSocket};
 use std::process::Stdio;
 use std::time::Duration;
 
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use socket2::{Domain, Socket, Type};
 
 use crate::app::{App, response};
@@ -266,6 +267,8 @@ fn garbage_is_answered_or_cut_and_harms_nobody() {
 
 #[test]
 fn the_kubelet_is_answered_among_ten_thousand_idle_connections() {
+    let (_, most) = getrlimit(Resource::RLIMIT_NOFILE).unwrap();
+    setrlimit(Resource::RLIMIT_NOFILE, most, most).unwrap();
     let (_app, sidecar) = sidecar();
     let mut idle = std::collections::VecDeque::new();
     for number in 0..10_000 {

@@ -71,6 +71,7 @@ fn kubia_err400_with_the_kubelets_defaults_waits_for_its_initial_delay() {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn kubia_readiness_follows_a_file_within_a_period() {
     let directory = directory("kubia-readiness");
     // busybox, as in the tutorial's image: its ls says what the tutorial shows.

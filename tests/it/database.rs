@@ -111,6 +111,7 @@ fn redis(directory: &Directory, port: u16, options: &[&str]) -> Server {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_real_redis() {
     let (directory, port) = (Directory::new(), free_port());
     let server =
@@ -126,6 +127,7 @@ async fn a_real_redis() {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_replica_of_redis_without_its_master() {
     let (directory, port) = (Directory::new(), free_port());
     let options = ["--replicaof", "127.0.0.1", "1", "--replica-serve-stale-data", "no"];
@@ -155,6 +157,7 @@ fn start_postgres(directory: &Directory, data: &str, port: u16) -> Server {
 }
 
 #[tokio::test]
+#[ignore = "needs postgresql"]
 async fn a_real_postgresql_of_which_the_log_says_nothing() {
     for method in ["trust", "scram-sha-256"] {
         let directory = Directory::new();
@@ -177,6 +180,7 @@ async fn a_real_postgresql_of_which_the_log_says_nothing() {
 }
 
 #[tokio::test]
+#[ignore = "needs postgresql"]
 async fn a_postgresql_that_recovers_one_that_is_full_and_one_that_stops() {
     let directory = Directory::new();
     let (server, port) = cluster(
@@ -205,6 +209,7 @@ async fn a_postgresql_that_recovers_one_that_is_full_and_one_that_stops() {
 }
 
 #[tokio::test]
+#[ignore = "needs mariadb-server"]
 async fn a_real_mariadb() {
     let directory = Directory::new();
     let (data, socket, port) = (directory.at("data"), directory.at("socket"), free_port());

@@ -85,12 +85,14 @@ async fn the_health_server_of_tonic() {
 }
 
 #[tokio::test]
+#[ignore = "needs grpcio"]
 async fn the_health_server_of_grpcio() {
     let server = Grpcio::start(&[]);
     tells_apart_every_status(server.port).await;
 }
 
 #[tokio::test]
+#[ignore = "needs grpcio"]
 async fn grpcio_without_a_health_service() {
     let server = Grpcio::start(&["bare"]);
     let reason = failure(&grpc(server.port, "")).await;
@@ -99,6 +101,7 @@ async fn grpcio_without_a_health_service() {
 
 /// What the whole of CSI's livenessprobe is for, in one variable.
 #[tokio::test]
+#[ignore = "needs grpcio"]
 async fn the_probe_of_a_csi_driver_over_its_socket() {
     let directory = Directory::new();
     let socket = directory.at("csi.sock");
@@ -125,6 +128,7 @@ async fn the_probe_of_a_csi_driver_over_its_socket() {
 }
 
 #[tokio::test]
+#[ignore = "needs grpcio"]
 async fn mutual_tls_with_grpcio() {
     let (directory, authority) = (Directory::new(), Authority::new("ca"));
     let (server, client) = (authority.issue(&["app"]), authority.issue(&["client"]));

@@ -22,6 +22,7 @@ fn pass(reason: &str) -> (bool, String) {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn files_of_the_same_user_need_no_privilege() {
     let pod = Pod::new();
     pod.root("app");
@@ -37,6 +38,7 @@ fn files_of_the_same_user_need_no_privilege() {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn sockets_of_the_same_user_need_no_privilege() {
     let pod = Pod::new();
     pod.root("app");
@@ -58,6 +60,7 @@ fn sockets_of_the_same_user_need_no_privilege() {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn a_command_has_the_files_the_directory_the_variables_and_the_user_of_the_app() {
     let pod = Pod::new();
     pod.root("app");
@@ -81,6 +84,7 @@ fn a_command_has_the_files_the_directory_the_variables_and_the_user_of_the_app()
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn the_least_privileges_that_work_and_the_reasons_of_those_that_do_not() {
     let pod = Pod::new();
     pod.root("app");
@@ -120,6 +124,7 @@ fn the_least_privileges_that_work_and_the_reasons_of_those_that_do_not() {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn a_command_that_hangs_is_ended_whoever_it_runs_as() {
     let pod = Pod::new();
     pod.root("app");
@@ -137,6 +142,7 @@ fn a_command_that_hangs_is_ended_whoever_it_runs_as() {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn root_beside_root_needs_sys_chroot_alone_and_the_command_gets_no_more_than_the_app_has() {
     let pod = Pod::new();
     pod.root("app");
@@ -153,6 +159,7 @@ fn root_beside_root_needs_sys_chroot_alone_and_the_command_gets_no_more_than_the
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn no_process_several_and_one_with_children() {
     let pod = Pod::new();
     pod.root("app");
@@ -178,6 +185,7 @@ fn no_process_several_and_one_with_children() {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn a_sidecar_that_sees_itself_alone_says_what_to_set() {
     let sidecar_alone = ["--pid", "--fork", "--mount-proc", crate::sidecar::BINARY, "check"];
     let output = std::process::Command::new("unshare")
@@ -193,6 +201,7 @@ fn a_sidecar_that_sees_itself_alone_says_what_to_set() {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn another_process_begins_a_new_incarnation() {
     let pod = Pod::new();
     pod.root("app");
@@ -227,6 +236,7 @@ fn another_process_begins_a_new_incarnation() {
 }
 
 #[test]
+#[ignore = "needs root and busybox-static"]
 fn a_file_that_may_not_be_looked_at() {
     let pod = Pod::new();
     pod.root("app");

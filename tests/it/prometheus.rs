@@ -31,6 +31,7 @@ fn sidecar(app: &App) -> Sidecar {
 }
 
 #[test]
+#[ignore = "needs prometheus"]
 fn a_real_prometheus_knows_the_state() {
     let app = App::answering(|_, _| response("200 OK", ""));
     let sidecar = sidecar(&app);
@@ -67,6 +68,7 @@ fn a_real_prometheus_knows_the_state() {
 }
 
 #[test]
+#[ignore = "needs promtool"]
 fn promtool_has_no_complaint() {
     let app = App::answering(|_, _| response("200 OK", ""));
     let metrics = sidecar(&app).get("/metrics").body;

@@ -61,6 +61,7 @@ fn tells_of(sidecar: &Sidecar, server: Server) {
 }
 
 #[test]
+#[ignore = "needs memcached"]
 fn memcached() {
     let port = free_port();
     let sidecar = start(&recipe("memcached", 11211, port));
@@ -71,6 +72,7 @@ fn memcached() {
 }
 
 #[test]
+#[ignore = "needs etcd"]
 fn etcd() {
     let (directory, port, peers) = (Directory::new(), free_port(), free_port());
     let sidecar = start(&recipe("etcd", 2379, port));
@@ -85,6 +87,7 @@ fn etcd() {
 }
 
 #[test]
+#[ignore = "needs dnsmasq"]
 fn a_name_server() {
     let port = free_port();
     let sidecar = start(&recipe("A name server", 53, port));
@@ -103,6 +106,7 @@ fn a_name_server() {
 }
 
 #[test]
+#[ignore = "needs exim4"]
 fn smtp() {
     let (directory, port) = (Directory::new(), free_port());
     let sidecar = start(&recipe("SMTP", 25, port));

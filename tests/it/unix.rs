@@ -97,6 +97,7 @@ async fn until_success(check: &health_proxy::targets::Target) {
 }
 
 #[tokio::test]
+#[ignore = "needs redis-server"]
 async fn a_real_redis_says_pong() {
     let directory = Directory::new();
     let (socket, port) = (directory.at("redis.sock"), free_port().to_string());
@@ -126,6 +127,7 @@ async fn a_real_redis_says_pong() {
 }
 
 #[tokio::test]
+#[ignore = "needs postgresql"]
 async fn a_real_postgresql_answers_whether_it_speaks_tls() {
     let directory = Directory::new();
     let data = directory.at("data");

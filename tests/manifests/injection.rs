@@ -11,6 +11,7 @@ fn of_kind(objects: &[Value], kind: &str) -> Vec<Value> {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn the_api_takes_the_policy_and_its_bindings() {
     for directory in ["k8s/injection", "k8s/injection/v1beta1"] {
         let objects = render(&repository(directory));
@@ -33,6 +34,7 @@ fn the_api_takes_the_policy_and_its_bindings() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn no_pod_is_touched_without_a_label_and_none_is_kept_from_starting() {
     let objects = render(&repository("k8s/injection"));
     let policy = &of_kind(&objects, "MutatingAdmissionPolicy")[0]["spec"];
@@ -48,6 +50,7 @@ fn no_pod_is_touched_without_a_label_and_none_is_kept_from_starting() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn the_image_is_the_first_variable_which_the_readme_has_replaced() {
     let objects = render(&repository("k8s/injection"));
     let policy = &of_kind(&objects, "MutatingAdmissionPolicy")[0];

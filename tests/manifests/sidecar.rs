@@ -34,6 +34,7 @@ fn variables_of(name: &str) -> Vec<(String, String)> {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn the_variables_of_the_examples_are_accepted() {
     for name in EXAMPLES {
         let output = check_with(variables_of(name));
@@ -43,6 +44,7 @@ fn the_variables_of_the_examples_are_accepted() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn a_wrong_variable_in_the_config_map_is_refused_by_name() {
     let wrong = ("LIVENESS_KUBIA_PERIOD".to_owned(), "5".to_owned());
     let output = check_with(variables_of("kubia-err400").into_iter().chain([wrong]));

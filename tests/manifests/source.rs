@@ -50,6 +50,7 @@ fn named<'a>(list: &'a Value, name: &str) -> &'a Value {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn the_source_is_what_the_api_takes_and_stays_out_of_the_cluster() {
     assert_eq!(schema::faults(&source()), [""; 0]);
     for name in EXAMPLES {
@@ -58,6 +59,7 @@ fn the_source_is_what_the_api_takes_and_stays_out_of_the_cluster() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn the_examples_have_the_sidecar_of_the_source() {
     for name in ["deployment.yaml", "kubia-err400", "multi-container"] {
         let pod = pod(name);
@@ -71,6 +73,7 @@ fn the_examples_have_the_sidecar_of_the_source() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn a_plain_sidecar_differs_in_what_makes_it_native() {
     let pod = pod("plain-sidecar");
     let plain = without_checks(named(&pod["containers"], "health-proxy").clone());
@@ -82,6 +85,7 @@ fn a_plain_sidecar_differs_in_what_makes_it_native() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn the_examples_have_the_probes_of_the_source() {
     let wired = [
         ("deployment.yaml", "web", None),
@@ -102,6 +106,7 @@ fn the_examples_have_the_probes_of_the_source() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn the_sidecar_has_no_token_of_the_service_account() {
     let objects = render(&repository("tests/manifests/every-kind"));
     let pod = crate::pod_of(crate::find(&objects, "Pod").expect("a Pod"));

