@@ -148,6 +148,7 @@ fn a_new_life_of_the_container_needs_a_new_word() {
     // It asks again only about another container; this one has not spoken yet.
     assert_eq!(sidecar.kubelet("/startupz").status, 503);
     says(&sidecar, "/startupz", 503, "the app has not said READY=1 yet");
+    eventually("what the other said is forgotten", || fs::metadata(directory.at("notify.state")).err());
     say(&directory, "READY=1");
     sidecar.wait_for("/readyz", 200);
     assert_eq!(sidecar.kubelet("/startupz").status, 200);

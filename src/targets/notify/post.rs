@@ -125,11 +125,12 @@ struct Server {
 
 impl Server {
     async fn run(self) {
+        let mut is_first = true;
         loop {
             let opened = self.apart(Opened::at).await.flatten();
             match opened.and_then(|opened| opened.registered().map_err(|error| io_reason(&error))) {
                 Ok((socket, identity, remembered)) => {
-                    self.open(remembered.as_deref());
+                    self.open(remembered.filter(|_| std::mem::take(&mut is_first)).as_deref());
                     self.take_messages(&socket, identity).await;
                 }
                 Err(reason) => {
@@ -141,10 +142,10 @@ impl Server {
         }
     }
 
-    /// The first time, what was remembered holds; after that this process knows more.
+    /// What was remembered holds the first time; after that this process knows more.
     fn open(&self, remembered: Option<&str>) {
         self.state.send_modify(|state| {
-            if let (Socket::Opening, Some(text)) = (&state.socket, remembered) {
+            if let Some(text) = remembered {
                 state.said = Said::remembered(text, Instant::now());
             }
             state.socket = Socket::Open;
@@ -154,7 +155,14 @@ impl Server {
     /// Takes messages until the socket is no longer the one at its path.
     async fn take_messages(&self, socket: &UnixDatagram, identity: Identity) {
         let mut look = Instant::now() + LOOK_PERIOD;
+        let (mut changes, mut kept) = (self.state.subscribe(), None);
         loop {
+            // Also when a new life has begun, of which nothing that was kept is true.
+            let text = changes.borrow_and_update().said.to_remember();
+            if kept != Some(text) {
+                kept = Some(text);
+                self.remember(text).await;
+            }
             tokio::select! {
                 biased;
                 () = sleep_until(look) => {
@@ -164,11 +172,12 @@ impl Server {
                     }
                 }
                 readable = socket.readable() => {
-                    if readable.is_ok() && self.hear(socket) {
-                        self.remember().await;
+                    if readable.is_ok() {
+                        self.hear(socket);
                     }
                     sleep(PAUSE).await;
                 }
+                _ = changes.changed() => {}
             }
         }
     }
@@ -182,11 +191,9 @@ impl Server {
         }
     }
 
-    /// Takes what has arrived; returns whether there is something else to remember.
-    fn hear(&self, socket: &UnixDatagram) -> bool {
-        let mut is_news = false;
+    /// Takes what has arrived.
+    fn hear(&self, socket: &UnixDatagram) {
         self.state.send_modify(|state| {
-            let before = state.said.to_remember();
             let mut message = [0; MESSAGE_LIMIT + 1];
             for _ in 0..MESSAGES_AT_ONCE {
                 // A descriptor that comes along is closed, which is all that sd_notify_barrier(3) waits for.
@@ -197,14 +204,11 @@ impl Server {
                     state.said.hear(&text, Instant::now());
                 }
             }
-            is_news = state.said.to_remember() != before;
         });
-        is_news
     }
 
     /// Keeps what the next sidecar has to know beside the socket: that outlives this container.
-    async fn remember(&self) {
-        let text = self.state.borrow().said.to_remember();
+    async fn remember(&self, text: Option<&'static str>) {
         let kept = self.apart(move |path| keep(path, text)).await;
         if let Err(reason) = kept.and_then(|kept| kept.map_err(|error| io_reason(&error))) {
             let path = self.path.display();
@@ -285,7 +289,10 @@ fn keep(path: &Path, text: Option<&str>) -> io::Result<()> {
     let memory = memory_of(path);
     match text {
         Some(text) => fs::write(memory, boot() + text),
-        None => fs::remove_file(memory),
+        None => fs::remove_file(memory).or_else(|error| match error.kind() {
+            ErrorKind::NotFound => Ok(()),
+            _ => Err(error),
+        }),
     }
 }
 
