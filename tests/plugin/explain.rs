@@ -128,6 +128,26 @@ fn a_sidecar_that_waits_for_the_app_that_waits_for_it() {
 }
 
 #[test]
+fn an_app_that_speaks_by_itself_is_told_where() {
+    let env = variable("LIVENESS_WEB", "notify:/run/notify/web");
+    let explained = |app: &str| {
+        let fields = format!("{STARTUP}, {LIVENESS}{app}");
+        run(&["explain"], &wired(&fields, &env, "")).out
+    };
+    let untold = "LIVENESS_WEB: no container has NOTIFY_SOCKET=/run/notify/web, and nobody else would say anything there";
+    for (app, is_told) in [
+        ("", false),
+        (", env: [{name: NOTIFY_SOCKET, value: /run/notify/other}]", false),
+        (", env: [{name: NOTIFY_SOCKET, value: /run/notify/web}]", true),
+        (", envFrom: [{configMapRef: {name: web}}]", true),
+    ] {
+        let out = explained(app);
+        assert_eq!(!out.contains(untold), is_told, "{app}: {out}");
+        assert!(out.contains("restarted: after a time that its checks do not tell here"), "{out}");
+    }
+}
+
+#[test]
 fn patience_that_is_too_short_or_too_long() {
     let env = variable("LIVENESS_WEB", "tcp://:80");
     let with = |numbers: &str| {

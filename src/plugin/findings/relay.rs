@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Finding, Relay, danger, note};
 use crate::config::Config;
-use crate::grammar::{Spec, options, values};
+use crate::grammar::{Kind, Spec, options, values};
 use crate::patience::Asking;
 use crate::plugin::asked::{Asked, Checks, questions};
 use crate::plugin::env;
@@ -31,6 +31,7 @@ pub(super) fn findings(pod: &Pod<'_, '_>, relay: &Relay<'_>) -> Vec<Finding> {
     }
     if let Checks::Known(specs) = &relay.checks {
         found.extend(specs.iter().filter_map(|spec| judge.check(spec)));
+        found.extend(specs.iter().filter_map(|spec| judge.audience(spec)));
     }
     found
 }
@@ -41,7 +42,7 @@ struct Judge<'a, 't> {
 }
 
 impl Judge<'_, '_> {
-    /// What the sidecar would say of its variables.
+    /// Returns what the sidecar would say of its variables.
     fn variables(&self) -> Vec<Finding> {
         let line = self.line();
         match (&self.relay.checks, self.config()) {
@@ -126,7 +127,7 @@ impl Judge<'_, '_> {
         found
     }
 
-    /// Whether the kubelet's side is patient enough, and not more.
+    /// Returns whether the kubelet's side is patient enough, and not more.
     fn patience(&self, name: &str, placed: &PlacedProbe, asked: &Asked) -> Option<Finding> {
         let timing = &placed.native.timing;
         let asking = Asking { period: timing.period, failures: timing.thresholds.failure };
@@ -199,6 +200,22 @@ impl Judge<'_, '_> {
         let text =
             format!("{} looks for a process, and the pod has no shareProcessNamespace: true", spec.variable);
         (is_inside && !self.pod.shares_processes()).then(|| danger(self.line(), text))
+    }
+
+    /// A socket for an app's own words that no app is told of.
+    fn audience(&self, spec: &Spec) -> Option<Finding> {
+        let Kind::Notify(path) = &spec.target.kind else { return None };
+        let tree = self.pod.tree;
+        let is_told = |app: &Container| {
+            let mut literals = env::literals(tree, app).into_iter();
+            let is_from_elsewhere = tree.at(app.id, &["envFrom"]).is_some();
+            is_from_elsewhere || literals.any(|(name, value)| name == "NOTIFY_SOCKET" && value == path.0)
+        };
+        let text = format!(
+            "{}: no container has NOTIFY_SOCKET={}, and nobody else would say anything there",
+            spec.variable, path.0
+        );
+        (!self.pod.apps().any(is_told)).then(|| note(self.line(), text))
     }
 
     fn line(&self) -> usize {
