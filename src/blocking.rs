@@ -94,7 +94,7 @@ impl Place {
         *lock(&self.silence) = silence.into();
     }
 
-    /// What a run waits for that has got no further: its own call, or one of the threads that others hold.
+    /// Returns what a run waits for that has got no further: its own call, or one of the threads that others hold.
     pub fn waits_for(&self) -> Option<String> {
         if self.turn.try_lock().is_err() {
             return Some(lock(&self.silence).clone());

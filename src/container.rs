@@ -58,12 +58,12 @@ impl Container {
         self.life().0.seen()
     }
 
-    /// Whether the kubelet has ever asked for its startup.
+    /// Returns whether the kubelet has ever asked for its startup.
     pub fn is_wired(&self) -> bool {
         self.life().0.is_wired()
     }
 
-    /// Whether a question of the kubelet would come after a pause.
+    /// Returns whether a question of the kubelet would come after a pause.
     pub fn is_pause(&self) -> bool {
         self.life().0.is_pause(Instant::now())
     }

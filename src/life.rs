@@ -243,13 +243,13 @@ impl Life {
         self.seen
     }
 
-    /// Whether the kubelet has ever asked for the startup of this container.
+    /// Returns whether the kubelet has ever asked for the startup of this container.
     pub const fn is_wired(&self) -> bool {
         self.is_wired
     }
 
-    /// Whether a question of the kubelet at `now` would come after a pause: a container in its back-off is not asked
-    /// about.
+    /// Returns whether a question of the kubelet at `now` would come after a pause: nobody asks about a container in its
+    /// back-off.
     pub fn is_pause(&self, now: Instant) -> bool {
         /// What a busy kubelet may be late.
         const TOLERANCE: Duration = Duration::from_secs(2);

@@ -162,7 +162,7 @@ impl Native {
     }
 }
 
-/// Whether the kubelet knows such times.
+/// Returns whether the kubelet knows such times.
 fn is_whole(timing: &Timing) -> bool {
     let is_whole = |time: Duration| time.subsec_nanos() == 0;
     timing.unhealthy_period.is_none()

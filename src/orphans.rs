@@ -65,7 +65,7 @@ fn children_of(parent: Pid) -> Vec<Pid> {
     list.split_ascii_whitespace().flat_map(str::parse).map(Pid::from_raw).collect()
 }
 
-/// When a process began, in clock ticks since the boot.
+/// Returns when a process began, in clock ticks since the boot.
 fn began(id: Pid) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{id}/stat")).ok()?;
     ProcStat::parse(&stat)?.field(22)

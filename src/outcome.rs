@@ -27,7 +27,7 @@ impl Outcome {
         Self::Timeout(reason.into())
     }
 
-    /// Whether it counts as a success.
+    /// Returns whether it counts as a success.
     pub const fn passed(&self) -> bool {
         matches!(self, Self::Success | Self::Warning(_))
     }

@@ -30,7 +30,7 @@ mod tests {
 
     use super::*;
 
-    /// What stands between the only `<tag>` of the page and its end.
+    /// Returns what stands between the only `<tag>` of the page and its end.
     fn content(tag: &str) -> &'static str {
         let (_, rest) = DOCUMENT.split_once(&format!("<{tag}>")).unwrap();
         let (content, rest) = rest.split_once(&format!("</{tag}>")).unwrap();

@@ -155,7 +155,7 @@ impl Pod {
         member.gate.opened_at()
     }
 
-    /// What is known at this moment without a look.
+    /// Returns what is known at this moment without a look.
     fn known(&self, scope: Scope) -> Look<'_> {
         Look { pod: self, scope, now: Instant::now(), sights: Vec::new() }
     }
@@ -172,7 +172,7 @@ impl Pod {
         look
     }
 
-    /// Whether it has to be looked for witnesses: for what has not been seen yet, and for whom we vouch.
+    /// Returns whether it has to be looked for witnesses: for what has not been seen yet, and for whom we vouch.
     fn wants_sights(&self, asked: Probe, scope: Scope) -> bool {
         match asked {
             Probe::Liveness => false,

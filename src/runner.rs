@@ -145,8 +145,8 @@ impl<A: Attempt> Runner<A> {
         }
     }
 
-    /// When the first run of `incarnation` is due: where an earlier worker had its next one, or at the end of the
-    /// initial delay, which is over where the container was there before the sidecar.
+    /// Returns when the first run of `incarnation` is due: when an earlier worker would have had its next one, or at the
+    /// end of the initial delay, which is over if the container was there before the sidecar.
     fn first_run(&self, incarnation: Incarnation) -> Instant {
         let now = Instant::now();
         let delay = self.check.timing.initial_delay;
@@ -155,7 +155,7 @@ impl<A: Attempt> Runner<A> {
         resumed.unwrap_or_else(|| (incarnation.began + delay).max(now))
     }
 
-    /// Whether the last run failed.
+    /// Returns whether the last run failed.
     fn has_failed(&self) -> bool {
         self.status.borrow().last.as_ref().is_some_and(|run| !run.outcome.passed())
     }
@@ -227,7 +227,7 @@ impl<A: Attempt> Runner<A> {
         self.log_change(&logged, change);
     }
 
-    /// Whether a run tells more than that all is as it was.
+    /// Returns whether a run tells more than that all is as it was.
     fn is_news(&self, passed: bool) -> bool {
         let status = self.status.borrow();
         let tracker = &status.tracker;

@@ -16,7 +16,7 @@ impl Schedule {
         Self { due: first }
     }
 
-    /// When the next run is due; a time that has passed means at once.
+    /// Returns when the next run is due; a time that has passed means at once.
     pub const fn due(self) -> Instant {
         self.due
     }
@@ -41,7 +41,7 @@ impl Schedule {
     }
 }
 
-/// How many whole periods lie between `from` and `to`.
+/// Returns how many whole periods lie between `from` and `to`.
 fn ticks(from: Instant, to: Instant, period: Duration) -> u32 {
     let elapsed = to.saturating_duration_since(from).as_nanos();
     u32::try_from(elapsed / period.as_nanos().max(1)).unwrap_or(u32::MAX)

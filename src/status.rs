@@ -166,7 +166,7 @@ impl Status {
         Some(self.due? + patience.max(MIN_STALENESS.saturating_sub(check.timing.period)))
     }
 
-    /// Why the last run failed, if it did.
+    /// Returns why the last run failed, if it did.
     pub fn failure_text(&self) -> Option<&Arc<str>> {
         self.last.as_ref().filter(|run| !run.outcome.passed()).and_then(|run| run.outcome.text())
     }

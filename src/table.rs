@@ -36,7 +36,7 @@ pub fn span(seconds: f64) -> String {
     }
 }
 
-/// What names are sorted by as people do it: `svc-2` comes before `svc-10`.
+/// Returns what names are sorted by as people do it: `svc-2` comes before `svc-10`.
 pub fn natural(name: &str) -> Vec<(u64, String)> {
     let mut parts: Vec<(u64, String)> = Vec::new();
     for c in name.chars() {

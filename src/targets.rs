@@ -53,7 +53,7 @@ pub trait Attempt: Send + Sync {
     /// Tries once. The caller drops the future at the timeout, so whatever it holds must clean up on drop.
     fn attempt(&self, stage: &Stage<'_>) -> impl Future<Output = Outcome> + Send;
 
-    /// What a run comes to that was at `stage` when `timeout` had passed.
+    /// Returns what a run comes to that was at `stage` when `timeout` had passed.
     fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome;
 
     /// Notices a life of its container, before the first attempt in it.
@@ -69,7 +69,7 @@ pub trait Attempt: Send + Sync {
         true
     }
 
-    /// Where a socket listens that may be a witness of the target's container, if the target has such a place.
+    /// Returns where a socket listens that may be a witness of the target's container, if the target has such a place.
     fn local_port(&self) -> Option<LocalPort> {
         None
     }
@@ -90,12 +90,12 @@ pub trait Attempt: Send + Sync {
         None
     }
 
-    /// Where the target makes its calls that may hang, if it has any.
+    /// Returns where the target makes its calls that may hang, if it has any.
     fn place(&self) -> Option<&Place> {
         None
     }
 
-    /// When the first certificate of the chain ends that a TLS target presented last, in seconds since 1970;
+    /// Returns when the first certificate of the chain ends that a TLS target presented last, in seconds since 1970;
     /// 0 before the first, `None` for all other targets.
     fn certificate_expiry(&self) -> Option<i64> {
         None

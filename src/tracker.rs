@@ -103,22 +103,22 @@ impl Tracker {
         self.health
     }
 
-    /// Whether the state is healthy.
+    /// Returns whether the state is healthy.
     pub const fn is_healthy(&self) -> bool {
         matches!(self.health, Health::Healthy)
     }
 
-    /// Whether a threshold has been reached, rather than the initial state still standing.
+    /// Returns whether a threshold has been reached, rather than the initial state still standing.
     pub const fn is_decided(&self) -> bool {
         self.decided
     }
 
-    /// How many equal results came last, 0 before the first.
+    /// Returns how many equal results came last, 0 before the first.
     pub const fn streak(&self) -> u32 {
         self.streak
     }
 
-    /// Whether the last result was a success; `false` before the first.
+    /// Returns whether the last result was a success; `false` before the first.
     pub const fn is_passing(&self) -> bool {
         self.passing
     }

@@ -29,7 +29,7 @@ impl Process {
         Self { id, start }
     }
 
-    /// When it started, in clock ticks from the machine's boot.
+    /// Returns when it started, in clock ticks from the machine's boot.
     pub const fn start(self) -> u64 {
         self.start
     }

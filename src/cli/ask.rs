@@ -66,7 +66,7 @@ pub(super) fn drain() -> Result<ExitCode, CliError> {
     Ok(told(&answer, &as_it_is(&answer)))
 }
 
-/// Where the question is answered, with its query.
+/// Returns where the question is answered, with its query.
 fn path(question: &Question) -> String {
     let (path, has_query) = match question.what {
         What::Livez => ("/livez", true),
@@ -168,7 +168,7 @@ async fn until_it_is_200(
     last
 }
 
-/// Where the sidecar of this pod is: on loopback, unless it listens on one address alone.
+/// Returns where the sidecar of this pod is: on loopback, unless it listens on one address alone.
 fn addresses(listen: Option<OsString>) -> Result<Vec<SocketAddr>, AskError> {
     let Some(listen) = listen else {
         return Ok(vec![(Ipv4Addr::LOCALHOST, 9809).into(), (Ipv6Addr::LOCALHOST, 9809).into()]);

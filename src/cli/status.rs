@@ -22,7 +22,7 @@ const RED: &str = "\x1b[1;31m";
 const GREEN: &str = "\x1b[32m";
 const PLAIN: &str = "\x1b[0m";
 
-/// Whether to use colour: on a terminal, unless it or the user wants none (<https://no-color.org>).
+/// Returns whether to use colour: on a terminal, unless it or the user wants none (<https://no-color.org>).
 pub(super) fn is_colour_wanted() -> bool {
     let is_set = |name| std::env::var_os(name).is_some_and(|value| !value.is_empty());
     stdout().is_terminal()
@@ -133,12 +133,12 @@ fn row(check: &CheckPart, now: f64) -> [String; 10] {
     ]
 }
 
-/// Whether somebody should look at it.
+/// Returns whether somebody should look at it.
 fn fails(check: &CheckPart) -> bool {
     check.required && (check.stale_seconds.is_some() || (check.reason.is_some() && check.last.is_some()))
 }
 
-/// How many equal results came last, against how many decide.
+/// Returns how many equal results came last, against how many decide.
 fn streak(streak: &StreakPart) -> String {
     let results = if streak.passing { "successes" } else { "failures" };
     if streak.count == 0 {

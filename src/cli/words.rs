@@ -49,7 +49,7 @@ impl What {
         ("healthy", Self::Healthy),
     ];
 
-    /// Whether its answer can be about one container.
+    /// Returns whether its answer can be about one container.
     const fn has_containers(self) -> bool {
         !matches!(self, Self::Metrics | Self::Healthy)
     }

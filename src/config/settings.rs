@@ -138,7 +138,7 @@ fn targets(value: &str) -> Result<Targets, String> {
         .map_err(|_| "accepted: off, error, warn, info, debug or trace, or a list of target=level".to_owned())
 }
 
-/// What can be sent in a header as it is (RFC 9110, section 5.5, without spaces and what is not ASCII).
+/// Returns what can be sent in a header as it is (RFC 9110, section 5.5, without spaces and what is not ASCII).
 fn header_value(value: &str) -> Result<Box<str>, String> {
     let is_plain = !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_graphic());
     is_plain

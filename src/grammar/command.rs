@@ -75,7 +75,7 @@ impl fmt::Display for Command {
     }
 }
 
-/// Whether a word means something to a shell and hardly anything to a command.
+/// Returns whether a word means something to a shell and hardly anything to a command.
 fn is_for_a_shell(word: &str) -> bool {
     let is_variable =
         |rest: &str| rest.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_' || c == '{');

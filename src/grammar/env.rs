@@ -76,7 +76,7 @@ fn is_ours(name: &str) -> bool {
     is_check || name.starts_with(OWN_PREFIX) || is_nameless(name)
 }
 
-/// Whether a variable is a probe's name and nothing else.
+/// Returns whether a variable is a probe's name and nothing else.
 fn is_nameless(name: &str) -> bool {
     Probe::ALL.iter().any(|probe| probe.variable() == name)
 }
@@ -127,7 +127,7 @@ impl ServiceLinks {
     }
 }
 
-/// Whether `rest`, which follows the Service's name, and its value are the kubelet's.
+/// Returns whether `rest`, which follows the Service's name, and its value are the kubelet's.
 fn is_link(rest: &str, value: &str, host: &str) -> bool {
     if rest == "SERVICE_HOST" || rest == "SERVICE_PORT" || rest.starts_with("SERVICE_PORT_") {
         return true;

@@ -126,7 +126,7 @@ fn base<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     name.strip_suffix(suffix)?.strip_suffix('_')
 }
 
-/// Whether `name` goes on after `check` and an underscore.
+/// Returns whether `name` goes on after `check` and an underscore.
 fn base_of(name: &str, check: &str) -> bool {
     name.strip_prefix(check).is_some_and(|rest| rest.starts_with('_'))
 }

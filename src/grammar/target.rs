@@ -17,7 +17,7 @@ use crate::tracker::Thresholds;
 
 /// Data of a target that is written as it is read.
 trait Shape {
-    /// What follows the form's beginning.
+    /// Returns what follows the form's beginning.
     fn written(&self) -> String;
 
     /// The same as anybody may see it: without a secret, and with the host that an empty one means.

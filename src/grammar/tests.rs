@@ -82,7 +82,7 @@ fn spec() -> impl Strategy<Value = Spec> {
     })
 }
 
-/// Whether a check of this name reads as a default of its probe.
+/// Returns whether a check of this name reads as a default of its probe.
 fn is_option(name: &str) -> bool {
     let variable = name.to_ascii_uppercase().replace('-', "_");
     options::ALL.iter().any(|option| option.suffix == variable)

@@ -49,7 +49,7 @@ const AUTHORITY: &str = "accepted: HOST:PORT or :PORT with a port from 1 to 6553
 const PORT_NAME: &str = "a port's name, which only the kubelet can look up in the container that it probes; accepted: \
                          HOST:PORT or :PORT with its number, such as :8080";
 
-/// Whether `port` is a name as a container's ports have it (RFC 6335, section 5.1).
+/// Returns whether `port` is a name as a container's ports have it (RFC 6335, section 5.1).
 fn is_port_name(port: &str) -> bool {
     let is_label = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     port.len() <= 15 && port.bytes().all(is_label) && port.bytes().any(|byte| byte.is_ascii_lowercase())
@@ -140,7 +140,7 @@ impl Url {
         Ok(Self { scheme, authority, path_and_query: escaped(path)? })
     }
 
-    /// Where a `Location` header leads from here (RFC 3986, section 5.2), or `None` where we cannot follow.
+    /// Returns where a `Location` header leads from here (RFC 3986, section 5.2), or `None` where we cannot follow.
     pub fn join(&self, location: &str) -> Option<Self> {
         if let Some((scheme, rest)) = location.split_once("://")
             && let Some(scheme) = Scheme::named(scheme)
@@ -168,7 +168,7 @@ impl Url {
         Self::parse(scheme, &rest[user_end..], Some(scheme.default_port())).ok()
     }
 
-    /// Whether both name the same host; all names of loopback are one (`kubelet.md`, section 3).
+    /// Returns whether both name the same host; all names of loopback are one (`kubelet.md`, section 3).
     pub fn has_host_of(&self, other: &Self) -> bool {
         let (a, b) = (&self.authority.host, &other.authority.host);
         a.eq_ignore_ascii_case(b) || (is_loopback(a) && is_loopback(b))
@@ -180,7 +180,7 @@ impl Url {
     }
 }
 
-/// Whether `host` means this pod's loopback by name.
+/// Returns whether `host` means this pod's loopback by name.
 pub fn is_localhost(host: &str) -> bool {
     host.is_empty() || host.eq_ignore_ascii_case("localhost")
 }

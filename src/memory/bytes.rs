@@ -144,7 +144,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// What is left, as a text.
+    /// Returns what is left, as a text.
     pub fn text(&mut self) -> Option<&'a str> {
         std::str::from_utf8(std::mem::take(&mut self.bytes)).ok()
     }

@@ -42,7 +42,7 @@ struct LastRun {
 }
 
 impl RememberedCheck {
-    /// What the next worker has to know of `status`.
+    /// Returns what the next worker has to know of `status`.
     pub fn of(status: &Status) -> Self {
         let last = status.last.as_ref();
         let reason = status.last_failure.as_ref().and_then(|run| run.outcome.text());

@@ -157,7 +157,7 @@ fn obstacles(pod: &Pod<'_, '_>, options: &Options, default_port: u16) -> Result<
     }
 }
 
-/// Whether a probe goes to the sidecar's port, and asks nothing that a sidecar answers.
+/// Returns whether a probe goes to the sidecar's port, and asks nothing that a sidecar answers.
 fn is_foreign(container: &Container, placed: &PlacedProbe, port: u16) -> bool {
     let number = match &placed.native.handler {
         Handler::Http { port, .. } | Handler::Tcp { port, .. } => container.number(port),
@@ -167,7 +167,7 @@ fn is_foreign(container: &Container, placed: &PlacedProbe, port: u16) -> bool {
     number == Some(port) && asked::asked(container, &placed.native, port).is_none()
 }
 
-/// Whether a container that is called like the sidecar is one.
+/// Returns whether a container that is called like the sidecar is one.
 pub fn is_ours(pod: &Pod<'_, '_>, sidecar: &Container) -> bool {
     let program = sidecar.image.rsplit('/').next().unwrap_or_default();
     pod.annotation(super::original::ANNOTATION).is_some() || program.starts_with(SIDECAR)
@@ -232,7 +232,7 @@ impl<'p> Planner<'p, '_> {
         })
     }
 
-    /// Whether a container's processes are root's.
+    /// Returns whether a container's processes are root's.
     fn is_root(&self, container: &Container) -> bool {
         let tree = self.pod.tree;
         let user = |map| tree.at(map, &["securityContext", "runAsUser"]).and_then(|id| tree.integer(id));
@@ -240,7 +240,7 @@ impl<'p> Planner<'p, '_> {
     }
 }
 
-/// How long the native probes let an app boot that has no startup probe: until liveness kills it, or for ever.
+/// Returns how long the native probes let an app boot that has no startup probe: until liveness kills it, or for ever.
 fn native_boot(container: &Container) -> Duration {
     let liveness = container.probe(Probe::Liveness);
     liveness.map_or(Duration::MAX, |placed| patience::boot(&placed.native.timing))

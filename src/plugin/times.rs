@@ -128,10 +128,11 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// How long the sidecar takes at the most to see that an app answers: a socket that listens is seen at once, and
-/// anything else at the next run.
+/// Returns how long the sidecar takes at the most to notice that an app answers: it notices a socket that listens, and the
+/// app's own word, at once, and anything else at the next run.
 fn until_seen(spec: &Spec) -> Duration {
     let has_witness = matches!(spec.target.kind, Kind::Http(_) | Kind::Tcp(_) | Kind::Grpc(_));
+    let is_noticed_at_once = has_witness || !spec.target.is_asked();
     let passed = patience::until_passed(&spec.timing);
-    if has_witness { passed.saturating_sub(spec.timing.period) } else { passed }
+    if is_noticed_at_once { passed.saturating_sub(spec.timing.period) } else { passed }
 }

@@ -194,7 +194,7 @@ impl Remover<'_, '_> {
     }
 }
 
-/// Whether a check is still the one that `inject` made of a probe.
+/// Returns whether a check is still the one that `inject` made of a probe.
 fn means(container: &Container, which: Probe, kept: &KeptProbe, spec: &Spec) -> bool {
     let text = Data::Map(vec![("probe".to_owned(), kept.data.clone())]).written();
     let Ok(tree) = Tree::read(&text) else { return false };

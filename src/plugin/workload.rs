@@ -90,7 +90,7 @@ impl Search<'_, '_> {
         }
     }
 
-    /// Whether a map is the spec of a pod: its containers have names.
+    /// Returns whether a map is the spec of a pod: its containers have names.
     fn has_containers(&self, spec: Id) -> bool {
         let containers = self.tree.at(spec, &["containers"]);
         let items = containers.map_or(&[][..], |containers| self.tree.items(containers));

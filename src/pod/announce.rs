@@ -101,8 +101,7 @@ impl Pod {
         }
     }
 
-    /// When an answer may change although nobody does anything: a check becomes stale, or a failure was held long
-    /// enough.
+    /// Returns when an answer may change by time alone: a check becomes stale, or a failure was held long enough.
     fn next_change(&self) -> Instant {
         let now = Instant::now();
         let times = |entry: &Entry| {

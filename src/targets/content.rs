@@ -104,7 +104,7 @@ impl Content {
     }
 }
 
-/// How content is compressed, which nobody asked for: by its first bytes (RFC 1952, RFC 8878).
+/// Returns how content is compressed, which nobody asked for: by its first bytes (RFC 1952, RFC 8878).
 fn coding(content: &[u8]) -> Option<&'static str> {
     match content {
         [0x1f, 0x8b, ..] => Some("gzip"),

@@ -95,7 +95,7 @@ impl Database {
         }
     }
 
-    /// Why an answer is none.
+    /// Returns the reason for bytes that are no answer.
     fn broken(&self, heard: &[u8], stage: &Stage<'_>) -> String {
         if heard.is_empty() {
             return "the server closed the connection without an answer".to_owned();
@@ -113,7 +113,7 @@ impl Protocol {
         }
     }
 
-    /// What the answer comes to; an empty reason is an answer of a different protocol.
+    /// Returns what the answer comes to; an empty reason is an answer of a different protocol.
     fn judge(self, heard: &[u8]) -> Verdict {
         match self {
             Self::Postgres => postgres::judge(heard),
@@ -122,7 +122,7 @@ impl Protocol {
         }
     }
 
-    /// What the server wants to hear at the end, so that it has nothing to complain of.
+    /// Returns what the server wants to hear at the end, so that it has nothing to complain of.
     fn goodbye(self, heard: &[u8]) -> &'static [u8] {
         match self {
             Self::Postgres => postgres::goodbye(heard),

@@ -116,7 +116,7 @@ impl Dial {
         }
     }
 
-    /// Whether it speaks TLS.
+    /// Returns whether it speaks TLS.
     pub const fn is_tls(&self) -> bool {
         self.is_tls
     }
@@ -126,7 +126,7 @@ impl Dial {
         self.authority().map_or_else(|| "localhost".to_owned(), Authority::shown)
     }
 
-    /// Where a check makes its calls that may hang.
+    /// Returns where a check makes its calls that may hang.
     pub const fn place(&self) -> &Place {
         &self.place
     }

@@ -115,7 +115,7 @@ impl Script {
         }
     }
 
-    /// Whether a connection is all that is asked for.
+    /// Returns whether a connection is all that is asked for.
     const fn is_silent(&self) -> bool {
         self.send.is_none() && self.expect.is_none()
     }
@@ -209,7 +209,7 @@ mod tests {
         }
     }
 
-    /// What comes of a dialogue with a peer that says `pieces`.
+    /// Returns what comes of a dialogue with a peer that says `pieces`.
     async fn played(send: &str, expect: &str, pieces: &[&[u8]]) -> Result<(), String> {
         script(send, expect)
             .play(&mut peer(pieces), &Place::default(), &Stage::new(&Secrets::default()))

@@ -60,7 +60,7 @@ pub fn inside<'a>(name: &str, process: Process, words: impl Iterator<Item = &'a 
     command
 }
 
-/// Whether the process `id` is one of ours that has not become its command yet.
+/// Returns whether the process `id` is one of ours that has not become its command yet.
 pub fn is_on_the_way(id: Pid) -> bool {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     let own = program::own().file_name().unwrap_or_default().to_string_lossy();
@@ -95,8 +95,8 @@ pub fn enter(arguments: &[&str]) -> String {
     cannot_start(program, &error, &format!(" in the container of {name:?}"), "")
 }
 
-/// Why a program cannot be started `at` a place. Linux says of a script without its interpreter what it says of a program
-/// that does not exist (execve(2)).
+/// Returns why a program cannot be started `at` a place. Linux returns the same error for a script whose interpreter is
+/// missing and for a program that does not exist (execve(2)).
 fn cannot_start(program: &str, error: &io::Error, at: &str, remedy: &str) -> String {
     let reason = io_reason(error);
     let is_missing = error.kind() == io::ErrorKind::NotFound;
@@ -109,7 +109,7 @@ fn cannot_start(program: &str, error: &io::Error, at: &str, remedy: &str) -> Str
     format!("cannot start {program:?}{at}: {reason}{more}")
 }
 
-/// Where a program may be.
+/// Returns where a program may be.
 fn places(program: &str) -> impl Iterator<Item = PathBuf> + use<'_> {
     let path = std::env::var_os("PATH").filter(|_| !program.contains('/')).unwrap_or_default();
     let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();

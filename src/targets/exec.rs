@@ -111,7 +111,7 @@ async fn finish(mut group: Group<'_>, mut output: Output, stage: &Stage<'_>) -> 
     Ok(Outcome::failure(reason(status, &stage.hear(&output.kept))))
 }
 
-/// What the kubelet would say, which is the output, and how the command ended.
+/// Returns what the kubelet would say, which is the output, and how the command ended.
 fn reason(status: ExitStatus, output: &str) -> String {
     let end = match (status.signal(), status.code()) {
         (Some(number), _) if number == Signal::SIGKILL as i32 => {

@@ -104,7 +104,7 @@ impl Grpc {
         Ok(head)
     }
 
-    /// What an answer comes to; one that is broken counts as a refusal.
+    /// Returns what an answer comes to; one that is broken counts as a refusal.
     fn judge(&self, answer: &Answer) -> Result<Outcome, Refusal> {
         if matches!(self.question, Question::Method(_)) {
             return Ok(if self.accepted.codes.contains(&0) {

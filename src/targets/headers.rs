@@ -99,7 +99,7 @@ pub fn basic_auth(user: &str) -> Result<Headers, String> {
     Ok(vec![(AUTHORIZATION, value)])
 }
 
-/// Whether a header is configured.
+/// Returns whether a header is configured.
 fn contains(headers: &Headers, name: &HeaderName) -> bool {
     headers.iter().any(|(other, _)| other == name)
 }

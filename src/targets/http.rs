@@ -115,7 +115,7 @@ impl Http {
         exchange(stream, &request, *method == Method::HEAD, limits, on_head).await.map_err(led)
     }
 
-    /// Whether `url` is where the target itself leads, and not only a redirect.
+    /// Returns whether `url` is where the target itself leads, and not only a redirect.
     fn is_own(&self, url: &Url) -> bool {
         url.scheme == self.url.scheme && url.authority == self.url.authority
     }
@@ -157,7 +157,7 @@ impl Version {
         }
     }
 
-    /// What TLS offers; without the option both, as the kubelet does.
+    /// Returns what TLS offers; without the option both, as the kubelet does.
     const fn offered(version: Option<Self>) -> &'static [&'static str] {
         match version {
             None => &["h2", "http/1.1"],
@@ -197,7 +197,7 @@ impl Attempt for Http {
     }
 }
 
-/// Where a redirect leads, if it is one that Go's client would follow.
+/// Returns where a redirect leads, if it is one that Go's client would follow.
 fn redirect(from: &Url, answer: &Answer) -> Option<Url> {
     matches!(answer.status, 301 | 302 | 303 | 307 | 308).then_some(())?;
     from.join(answer.location.as_deref()?)

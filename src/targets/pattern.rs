@@ -64,7 +64,7 @@ impl Pattern {
         }
     }
 
-    /// Whether some part of `text` matches.
+    /// Returns whether some part of `text` matches.
     ///
     /// # Errors
     /// Why that cannot be found out.

@@ -77,7 +77,7 @@ impl Inside {
     }
 }
 
-/// Why the container of a process cannot be looked into, and what helps.
+/// Returns why the container of a process cannot be looked into, and what helps.
 pub fn denial(name: &str, process: Process, error: &io::Error) -> String {
     let subject = format!("the container of {name:?} (process {})", process.id);
     match error.raw_os_error().map(Errno::from_raw) {

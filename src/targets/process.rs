@@ -155,7 +155,7 @@ impl Table {
         parent.filter(|(own, parent)| own.name == parent.name).map_or(own, |(_, parent)| parent.process.id)
     }
 
-    /// Whether `entry` is `ancestor` or comes from it: what our own commands start is never the app.
+    /// Returns whether `entry` is `ancestor` or comes from it: what our own commands start is never the app.
     fn descends(&self, entry: &Entry, ancestor: i32) -> bool {
         entry.process.id == ancestor || self.ancestors(entry).any(|other| other.process.id == ancestor)
     }

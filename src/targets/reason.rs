@@ -85,7 +85,7 @@ fn bare(name: &str) -> &str {
     name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(name)
 }
 
-/// What a server means with an alert.
+/// Returns what a server means with an alert.
 fn refusal(alert: AlertDescription) -> String {
     match alert {
         AlertDescription::CertificateRequired => {

@@ -75,7 +75,7 @@ impl Case {
         })
     }
 
-    /// What the check says when `asked` is asked: its reason, or `ok`.
+    /// Returns what the check says when `asked` is asked: its reason, or `ok`.
     fn answer(&self, asked: Probe) -> String {
         self.read(|facts| facts.failure(asked)).map_or_else(|| "ok".to_owned(), |why| why.to_string())
     }

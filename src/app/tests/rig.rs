@@ -67,7 +67,7 @@ impl Script {
         *self.sight.lock().unwrap() = Sight::Missing;
     }
 
-    /// When runs began, in milliseconds since `zero`.
+    /// Returns when runs began, in milliseconds since `zero`.
     pub(super) fn began(&self, zero: Instant) -> Vec<u128> {
         self.runs.lock().unwrap().iter().map(|at| at.duration_since(zero).as_millis()).collect()
     }
@@ -157,7 +157,7 @@ impl Rig {
         Probe::ALL.map(|probe| self.pod.passes(probe, Scope::Pod))
     }
 
-    /// What one probe of one container says.
+    /// Returns what one probe of one container says.
     pub(super) fn of(&self, container: &str, probe: Probe) -> bool {
         self.pod.passes(probe, self.pod.scope_of(container).expect("a container"))
     }

@@ -16,7 +16,7 @@ pub(super) fn variables(kubia: u16, sidecar: u16) -> Vec<(&'static str, String)>
     ]
 }
 
-/// What a variable is for, where its name does not say it.
+/// Returns what a variable is for, where its name does not say it.
 fn remark(variable: &str) -> &'static str {
     match variable {
         "STARTUP_KUBIA" => "until it passes, the others wait",

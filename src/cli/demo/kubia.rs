@@ -43,7 +43,7 @@ impl Kubia {
         Self { port, served: Arc::default() }
     }
 
-    /// How many requests the present container has answered.
+    /// Returns how many requests the present container has answered.
     pub(super) fn served(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.served)
     }
@@ -91,7 +91,7 @@ fn response(container: u64, number: u64) -> io::Result<Response<Full<Bytes>>> {
     Response::builder().status(status).body(Full::from(body)).map_err(io::Error::other)
 }
 
-/// Whether the request with this number, counted from 1, is answered well.
+/// Returns whether the request with this number, counted from 1, is answered well.
 pub(super) const fn is_well(number: u64) -> bool {
     (number - 1) % ROUND < WELL
 }

@@ -84,7 +84,7 @@ fn verdicts(before: &Document, after: &Document) -> Option<Line> {
     (!turned.is_empty()).then(|| line(Mark::Turns, turned.join(", ")))
 }
 
-/// Whether a probe passes.
+/// Returns whether a probe passes.
 pub(super) fn passes(document: &Document, probe: Probe) -> bool {
     document.probes.iter().any(|part| part.probe == probe.as_str() && part.passes)
 }

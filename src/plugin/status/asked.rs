@@ -54,7 +54,7 @@ pub(super) struct Listed {
 }
 
 impl PodStatus {
-    /// Whether nobody has to look at it.
+    /// Returns whether nobody has to look at it.
     pub(super) fn is_ready(&self) -> bool {
         match &self.sidecar {
             Sidecar::Ended => true,
@@ -120,7 +120,7 @@ pub(super) fn listed(answer: &str, default_port: u16) -> Result<Vec<Listed>, Str
     Ok(pods.iter().map(|pod| Listed::of(pod, default_port)).collect())
 }
 
-/// Where a pod's sidecar listens, if it has one.
+/// Returns where a pod's sidecar listens, if it has one.
 fn sidecar_port(pod: &Value, default: u16) -> Option<u16> {
     let lists = ["initContainers", "containers"].map(|list| pod["spec"][list].as_array());
     let sidecar = lists.into_iter().flatten().flatten().find(|container| container["name"] == SIDECAR)?;
@@ -129,7 +129,7 @@ fn sidecar_port(pod: &Value, default: u16) -> Option<u16> {
     Some(declared.and_then(|port| u16::try_from(port).ok()).unwrap_or(default))
 }
 
-/// What the containers of a pod that does not run wait for: `: ImagePullBackOff`.
+/// Returns what the containers of a pod that does not run wait for: `: ImagePullBackOff`.
 fn waits_for(pod: &Value) -> String {
     let lists = ["initContainerStatuses", "containerStatuses"].map(|list| pod["status"][list].as_array());
     let mut reasons = lists
@@ -164,7 +164,7 @@ fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// What kubectl says, and what helps where that is known.
+/// Returns what kubectl says, and what helps where that is known.
 fn explained(error: &str) -> String {
     let help = if error.contains("pods/proxy") {
         "; it takes the right to get pods/proxy"

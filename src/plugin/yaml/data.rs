@@ -116,7 +116,7 @@ fn collect(tree: &Tree<'_>, map: Id, entries: &mut Vec<(String, Data)>) {
     }
 }
 
-/// Whether a plain scalar is read as something that is no text: by YAML 1.2, or by Kubernetes, which reads 1.1.
+/// Returns whether a plain scalar is read as something that is no text: by YAML 1.2, or by Kubernetes, which reads 1.1.
 pub(super) fn is_no_text(plain: &str) -> bool {
     const WORDS: [&str; 9] = ["", "~", "null", "true", "false", "yes", "no", "on", "off"];
     let lower = plain.to_ascii_lowercase();

@@ -36,7 +36,7 @@ impl Style {
         }
     }
 
-    /// What stands before each entry of a collection in this style, and before its end.
+    /// Returns what stands before each entry of a collection in this style, and before its end.
     fn separators(self) -> (String, String) {
         match self {
             Self::Compact => (String::new(), String::new()),

@@ -6,7 +6,7 @@ use super::tree::{Entry, Id, Tree};
 use super::write::Layout;
 
 impl Tree<'_> {
-    /// How the neighbours of what stands at `start` in brackets are separated and written.
+    /// Returns how the neighbours of what stands at `start` in brackets are separated and written.
     pub(super) fn flow_style(&self, start: usize) -> (String, Style) {
         let text = self.text;
         let margin = &text[self.line_start(start)..start];
@@ -22,7 +22,7 @@ impl Tree<'_> {
         if has_spaces { (" ".to_owned(), Style::Spaced) } else { (String::new(), Style::Compact) }
     }
 
-    /// How far the lists in `near`, or anywhere, stand from their names.
+    /// Returns how far the lists in `near`, or anywhere, stand from their names.
     pub(super) fn layout(&self, near: Id) -> Layout {
         let in_map = |map: Id| self.entries(map).iter().find_map(|entry| self.dash_offset(*entry));
         let in_items = || self.items(near).iter().copied().find_map(in_map);
@@ -30,7 +30,7 @@ impl Tree<'_> {
         Layout { dash: in_map(near).or_else(in_items).or_else(anywhere).unwrap_or(2) }
     }
 
-    /// How far the dashes of a list stand from its name, where it has some.
+    /// Returns how far the dashes of a list stand from its name, where it has some.
     fn dash_offset(&self, entry: Entry) -> Option<usize> {
         let item = self.items(entry.value).first().filter(|_| !self.is_flow(entry.value))?;
         let is_alias = self.alias_target(entry.value).is_some();

@@ -91,7 +91,7 @@ fn is_scalar(value: &Data) -> bool {
     matches!(value, Data::Plain(_) | Data::Text(_))
 }
 
-/// Whether a text of several lines can be written as it is.
+/// Returns whether a text of several lines can be written as it is.
 fn is_literal(text: &str) -> bool {
     let is_plain = |line: &str| line.chars().all(|c| c == '\t' || !needs_escape(c));
     let body = text.strip_suffix('\n').unwrap_or(text);
@@ -132,7 +132,7 @@ pub(super) fn quoted(text: &str) -> String {
     quoted
 }
 
-/// What YAML does not print, or takes for a line's end.
+/// Returns what YAML does not print, or takes for a line's end.
 const fn needs_escape(c: char) -> bool {
     matches!(c, '\0'..='\x1f' | '\x7f'..='\u{a0}' | '\u{2028}' | '\u{2029}' | '\u{feff}')
 }

@@ -23,7 +23,7 @@ use crate::verdict::Finding;
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 impl Document {
-    /// What `state` knows now.
+    /// Returns what `state` knows now.
     pub fn of(state: &AppState) -> Self {
         let pod = &*state.pod;
         let context = Context { clock: UnixTime::now(), pod, details: state.details };

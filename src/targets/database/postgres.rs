@@ -81,7 +81,7 @@ fn next<'h>(heard: &mut &'h [u8]) -> Option<Result<(u8, &'h [u8]), NotPostgres>>
     Some(Ok((kind, body)))
 }
 
-/// What an `ErrorResponse` says of the server.
+/// Returns what an `ErrorResponse` says of the server.
 fn refusal(fields: &[u8]) -> Result<(), String> {
     let field = |name: u8| {
         let mut fields = fields.split(|&byte| byte == 0);

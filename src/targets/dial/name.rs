@@ -39,7 +39,7 @@ async fn look_up(host: &str, port: u16, place: &Place) -> Result<Vec<SocketAddr>
     place.run(format!("the name {host} was not resolved"), look_up).await?
 }
 
-/// What the resolver says, without what the standard library says before it.
+/// Returns what the resolver says, without what the standard library says before it.
 fn resolver_reason(error: &io::Error) -> String {
     let reason = io_reason(error);
     reason
@@ -63,7 +63,7 @@ async fn connect_any(
     Err(refusal(&shown(host, port), &refused).or(other).unwrap_or_else(|| format!("{host} has no address")))
 }
 
-/// Who refused a connection to `to`: each address, where the name alone does not tell.
+/// Returns who refused a connection to `to`: each address, where the name alone does not tell.
 fn refusal(to: &str, addresses: &[IpAddr]) -> Option<String> {
     let named: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     match &*named {

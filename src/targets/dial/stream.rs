@@ -39,7 +39,7 @@ const REST_LIMIT: u64 = 64 * 1024;
 const REST_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Stream {
-    /// Whether both ends have agreed on HTTP/2.
+    /// Returns whether both ends have agreed on HTTP/2.
     pub fn is_http2(&self) -> bool {
         matches!(self, Self::Tls(stream) if stream.is_http2())
     }

@@ -74,7 +74,7 @@ impl Tls {
         Self { server_name: given.take(options::TLS_SERVER_NAME, server_name), material: Arc::new(material) }
     }
 
-    /// When the first certificate of the chain ends that was presented last, in seconds since 1970; 0 before.
+    /// Returns when the first certificate of the chain ends that was presented last, in seconds since 1970; 0 before.
     pub fn expiry(&self) -> i64 {
         self.material.expiry.load(Ordering::Relaxed)
     }

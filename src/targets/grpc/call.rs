@@ -68,7 +68,7 @@ async fn ask(
     })
 }
 
-/// Why an answer is refused by its head alone.
+/// Returns why an answer is refused by its head alone.
 fn refused_by(head: &response::Parts) -> Option<Refusal> {
     let kind = head.headers.get(CONTENT_TYPE).map(|value| String::from_utf8_lossy(value.as_bytes()));
     let is_grpc = kind.as_ref().is_some_and(|kind| kind.starts_with("application/grpc"));

@@ -109,7 +109,7 @@ impl Request {
     }
 }
 
-/// What is sent in confidence.
+/// Returns what is sent in confidence.
 fn confidential<'h>(
     headers: impl IntoIterator<Item = &'h (HeaderName, HeaderValue)>,
     body: Option<&'h [u8]>,

@@ -15,19 +15,19 @@ impl StatusRanges {
         })
     }
 
-    /// Whether a status passes.
+    /// Returns whether a status passes.
     pub(super) fn accepts(&self, status: u16) -> bool {
         self.0.iter().any(|range| range.contains(&status))
     }
 
-    /// Whether a status stands in the list by itself: then it is what is wanted, and no step on the way.
+    /// Returns whether a status stands in the list by itself: then it is what is wanted, and no step on the way.
     pub(super) fn names(&self, status: u16) -> bool {
         self.0.contains(&(status..=status))
     }
 }
 
 impl Default for StatusRanges {
-    /// What the kubelet accepts.
+    /// Returns what the kubelet accepts.
     fn default() -> Self {
         Self(Box::new([200..=399]))
     }

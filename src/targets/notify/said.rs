@@ -112,7 +112,7 @@ impl Said {
         }
     }
 
-    /// When the app is no longer alive, unless it says so again.
+    /// Returns when the app is no longer alive, unless it says so again.
     pub fn lives_until(&self, max_age: Duration) -> Instant {
         self.alive + max_age
     }
@@ -133,7 +133,7 @@ mod tests {
 
     const MAX_AGE: Duration = Duration::from_secs(30);
 
-    /// What an app is after its messages, in which `begin` is a new life of its container.
+    /// Returns what an app is after its messages, in which `begin` is a new life of its container.
     fn after(messages: &[&str]) -> Said {
         let now = Instant::now();
         let mut said = Said::nothing(now);

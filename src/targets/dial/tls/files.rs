@@ -55,7 +55,7 @@ impl Files {
         files
     }
 
-    /// Whether there is none.
+    /// Returns whether no file is configured.
     pub(super) fn are_none(&self) -> bool {
         self.all().all(|file| file.is_none())
     }

@@ -27,7 +27,7 @@ impl Identity {
         self.was_asked.store(false, Ordering::Relaxed);
     }
 
-    /// What a server may mean that hangs up after the handshake.
+    /// Returns what a server may mean that hangs up after the handshake.
     pub(super) fn suspicion(&self) -> Option<&'static str> {
         let was_asked = self.was_asked.load(Ordering::Relaxed);
         was_asked.then_some(match self.key {

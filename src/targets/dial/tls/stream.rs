@@ -22,7 +22,7 @@ impl TlsStream {
         Self { stream, suspicion }
     }
 
-    /// Whether both ends have agreed on HTTP/2.
+    /// Returns whether both ends have agreed on HTTP/2.
     pub fn is_http2(&self) -> bool {
         self.stream.get_ref().1.alpn_protocol() == Some(b"h2")
     }

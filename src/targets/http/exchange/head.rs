@@ -52,7 +52,7 @@ async fn read_next(reader: &mut Reader, is_head: bool) -> Result<(Head, usize), 
     }
 }
 
-/// Whether an empty line is among the bytes.
+/// Returns whether an empty line is among the bytes.
 fn ends_here(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
@@ -77,8 +77,8 @@ fn parse(bytes: &[u8], is_head: bool) -> Result<Option<(Head, usize)>, String> {
     Ok(Some((Head { status, location, framing }, length)))
 }
 
-/// What else the first bytes of an answer look like: an alert of TLS (RFC 8446, section 5.1), or the settings with which
-/// HTTP/2 begins (RFC 9113, section 3.4).
+/// Returns which other protocol the first bytes of an answer look like: an alert of TLS (RFC 8446, section 5.1), or the
+/// settings with which HTTP/2 begins (RFC 9113, section 3.4).
 fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
     match bytes {
         [0x15, 0x03, ..] => Some("TLS here; the target has to be https://"),
@@ -87,7 +87,7 @@ fn other_protocol(bytes: &[u8]) -> Option<&'static str> {
     }
 }
 
-/// How the body is delimited (RFC 9112, section 6.3).
+/// Returns how the body is delimited (RFC 9112, section 6.3).
 fn framing(status: u16, is_head: bool, headers: &[Header]) -> Result<Framing, String> {
     if is_head || matches!(status, 100..=199 | 204 | 304) {
         return Ok(Framing::Length(0));

@@ -33,7 +33,7 @@ impl Reader {
         }
     }
 
-    /// What has come and was not used.
+    /// Returns what has come and was not used.
     pub(super) fn rest(&self) -> &[u8] {
         &self.bytes[self.used..]
     }

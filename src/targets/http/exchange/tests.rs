@@ -4,7 +4,7 @@ use super::*;
 
 const LIMITS: Limits = Limits { read: 4096, pieces: 200, body: 8 };
 
-/// What is made of an answer that comes in pieces of the given size and then ends.
+/// Returns what is made of an answer that comes in pieces of the given size and then ends.
 async fn read(answer: &[u8], piece: usize, is_head: bool) -> Result<Answer, String> {
     let (near, mut far) = duplex(64 * 1024);
     let pieces: Vec<Vec<u8>> = answer.chunks(piece).map(<[u8]>::to_vec).collect();
