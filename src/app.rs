@@ -18,7 +18,7 @@ use crate::probe::Probe;
 use crate::server::{self, AppState};
 use crate::targets::Attempt as _;
 
-/// A fault of our own, after which remembered answers must not be served.
+/// An internal fault, after which remembered answers must not be served.
 #[derive(Debug, thiserror::Error)]
 pub enum AppError {
     /// Metrics are wrongly described.
@@ -41,7 +41,7 @@ pub enum AppError {
 /// `past` is what earlier workers left; this one goes on from there.
 ///
 /// # Errors
-/// A fault of our own; what should have been asked for an orderly end is not an error.
+/// An internal fault; an orderly end that was asked for is not an error.
 pub async fn run(
     config: Config,
     listener: TcpListener,

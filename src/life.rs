@@ -88,7 +88,7 @@ pub enum Cause {
     AskedAgain(usize),
     /// The kubelet asks again for the startup, and no witness contradicts it.
     AskedAgainUnwitnessed,
-    /// Where the kubelet never asks for the startup, the witness alone tells.
+    /// The witness is a different one, and the kubelet never asks for the startup.
     WitnessChanged,
     /// The kubelet asks again after a pause, and the witness is still missing.
     AskedAfterPause(Duration),

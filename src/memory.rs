@@ -1,6 +1,6 @@
 //! What outlives a worker: the states of checks, the lives of containers, a drain. The next worker goes on from there.
 //!
-//! Each part has a place of its own in the memory that the supervisor holds, and one owner, who alone writes it.
+//! Each part has a place of its own in the memory that the supervisor holds, and one owner, the only one to write it.
 
 mod bytes;
 mod check;

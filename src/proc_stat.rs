@@ -19,7 +19,7 @@ impl<'a> ProcStat<'a> {
         Some(Self { name, rest })
     }
 
-    /// A field after the name: 3 is the state. `None` where it is missing or of another kind.
+    /// A field after the name: 3 is the state. `None` if it is missing or of a different kind.
     pub fn field<T: FromStr>(&self, number: usize) -> Option<T> {
         self.rest.split_ascii_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
     }

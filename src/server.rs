@@ -1,4 +1,4 @@
-//! Answers over HTTP, from memory: an accept loop of our own under the router.
+//! Answers over HTTP, from memory: an internal accept loop under the router.
 //!
 //! `axum::serve` has no header timeout and lets a half-sent request hang the shutdown, so connections are
 //! hyper's, each with small buffers, and the oldest of too many makes room for the newest.

@@ -61,7 +61,7 @@ impl Store {
         Self { file: Arc::new(file), seed: checksum(BASIS, &head) }
     }
 
-    /// Returns the record `index`, as it was last written. Each record has one owner, who alone writes it.
+    /// Returns the record `index`, as it was last written. Only its one owner writes it.
     pub fn record(&self, index: usize) -> Record {
         let index = index as u64;
         let seed = checksum(self.seed, &index.to_le_bytes());

@@ -137,7 +137,7 @@ mod tests {
 
     const NATIVE: Thresholds = Thresholds { success: 1, failure: 3 };
 
-    /// Feeds `S` and `F` and gives the state after each: `H` or `U`.
+    /// Feeds `S` and `F` and returns the state after each: `H` or `U`.
     fn states(initial: Health, thresholds: Thresholds, results: &str) -> String {
         let mut tracker = Tracker::new(initial, thresholds);
         let state = |passed| {

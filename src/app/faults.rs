@@ -1,4 +1,4 @@
-//! A fault of our own ends the process with a clear last line, rather than have remembered answers served.
+//! An internal fault ends the process with a clear last line, so that no remembered answers are served.
 
 use std::os::unix::process::ExitStatusExt;
 use std::process::Command;

@@ -18,7 +18,7 @@ use crate::targets::reason::io_reason;
 /// After which a sidecar that does not answer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// An answer of our own is read whole.
+/// How much of an answer of a sidecar is read: all of it.
 const LIMITS: Limits = Limits { read: usize::MAX, pieces: u32::MAX, body: usize::MAX };
 
 /// Who asks, unless somebody else is played.
@@ -168,7 +168,7 @@ async fn until_it_is_200(
     last
 }
 
-/// Returns where the sidecar of this pod is: on loopback, unless it listens on one address alone.
+/// Returns where the sidecar of this pod is: on loopback, unless it listens on only one address.
 fn addresses(listen: Option<OsString>) -> Result<Vec<SocketAddr>, AskError> {
     let Some(listen) = listen else {
         return Ok(vec![(Ipv4Addr::LOCALHOST, 9809).into(), (Ipv6Addr::LOCALHOST, 9809).into()]);

@@ -144,7 +144,7 @@ impl Options {
 }
 
 impl fmt::Debug for Options {
-    /// Names alone: a value may be a secret.
+    /// Shows only names: a value may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_set().entries(self.0.keys().map(|name| name.suffix)).finish()
     }

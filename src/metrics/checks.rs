@@ -90,7 +90,7 @@ pub(super) const FAMILIES: [Family; 11] = [
         "health_proxy_check_tls_certificate_expiry_timestamp_seconds{",
         "When the first certificate of the presented chain ends, in Unix time.",
         |row| {
-            // A series of the checks with TLS alone.
+            // Only checks with TLS have this series.
             if let Some(expiry) = row.facts.status.certificate_expiry {
                 row.value(u64::try_from(expiry).unwrap_or_default());
             }

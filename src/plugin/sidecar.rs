@@ -24,9 +24,9 @@ pub struct Source {
 /// How a pod's sidecar differs from the source.
 #[derive(Debug)]
 pub struct Settings<'a> {
-    /// The image, where it is another one.
+    /// The image, if it differs.
     pub image: Option<&'a str>,
-    /// The port, where it is another one.
+    /// The port, if it differs.
     pub port: Option<u16>,
     /// Whether it is a plain container, without what Knative refuses.
     pub is_plain: bool,
@@ -142,7 +142,7 @@ fn set_port(container: &mut Data, port: u16) {
     }
 }
 
-/// Puts a value in the place of another one.
+/// Replaces a value.
 fn replace(map: &mut Data, old: &str, name: &str, value: Data) {
     if let Data::Map(entries) = map
         && let Some(entry) = entries.iter_mut().find(|(other, _)| other == old)

@@ -116,7 +116,7 @@ impl Remover<'_, '_> {
         Some(variable)
     }
 
-    /// Puts back what a check means now, where it is another one than the probe was.
+    /// Puts back what a check means now, if the probe was a different one.
     fn changed(
         &mut self,
         editor: &mut Editor<'_, '_>,

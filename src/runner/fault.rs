@@ -1,4 +1,4 @@
-//! Faults of our own, which a check's name asks for in tests alone.
+//! Internal faults, which the name of a check asks for; only in tests.
 
 /// Does what the name of a check asks for, if it names a fault.
 pub(super) fn strike(name: &str) {

@@ -116,7 +116,7 @@ fn places(program: &str) -> impl Iterator<Item = PathBuf> + use<'_> {
     folders.into_iter().map(move |folder| folder.join(program))
 }
 
-/// Goes into the container, and gives the environment there.
+/// Enters the container and returns the environment there.
 fn go_in(name: &str, process: Process) -> Result<Vec<(OsString, OsString)>, String> {
     let denied = |error: Errno| denial(name, process, &error.into());
     let directory = OFlag::O_PATH | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;

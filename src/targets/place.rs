@@ -55,7 +55,7 @@ impl Inside {
         Ok(*found.insert(process::find(&self.name)?))
     }
 
-    /// Opens `path` in the container, to look at alone. Links lead where they lead for the process, also
+    /// Opens `path` in the container, only to look at it. Links lead where they lead for the process, also
     /// absolute ones: `/proc/PID/root` before a path would follow those into our own file system. The inner error is the
     /// path's.
     ///

@@ -63,7 +63,7 @@ async fn connect_any(
     Err(refusal(&shown(host, port), &refused).or(other).unwrap_or_else(|| format!("{host} has no address")))
 }
 
-/// Returns who refused a connection to `to`: each address, where the name alone does not tell.
+/// Returns who refused a connection to `to`: each address, if the name does not tell.
 fn refusal(to: &str, addresses: &[IpAddr]) -> Option<String> {
     let named: Vec<_> = addresses.iter().map(ToString::to_string).collect();
     match &*named {

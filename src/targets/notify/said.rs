@@ -50,7 +50,7 @@ impl Said {
         (self.phase == Phase::Ready).then_some(text)
     }
 
-    /// Takes one message: assignments, one a line. Others than these are for systemd alone.
+    /// Takes one message: assignments, one a line. All others are only for systemd.
     pub fn hear(&mut self, message: &str, now: Instant) {
         for line in message.lines() {
             match line {
