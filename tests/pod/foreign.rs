@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 
 use crate::manifest::{Manifest, port_number, typed};
 use crate::pod::SIDECAR;
+use crate::prober::probes;
 use crate::program::{POD_SPECS, filtered, manifests, objects, pod_spec};
 use crate::render::repository;
 
@@ -53,7 +54,7 @@ fn lives_of(file: &str, text: &str) -> Vec<Life> {
     let file = file.replace('.', "-");
     pods.flat_map(|(index, (native, moved))| {
         let spec = |object| typed::<PodSpec>(pod_spec(object).expect("only pods are changed"));
-        let apps: Vec<_> = all_containers(&spec(native)).cloned().collect();
+        let apps: Vec<_> = Manifest::of_pod(spec(native)).containers().cloned().collect();
         [("native", native), ("moved", moved)].map(|(form, object)| Life {
             name: format!("{file}-{index}-{form}"),
             manifest: Manifest::of_pod(stand_in(spec(object), &apps)),
@@ -98,13 +99,15 @@ fn make_impatient(container: &mut Value) {
 
 /// The same pod with a stand-in in the place of every container but the sidecar.
 fn stand_in(mut pod: PodSpec, apps: &[Container]) -> PodSpec {
-    let ended = pod.init_containers.iter_mut().flatten().filter(|init| init.restart_policy.is_none());
-    ended.for_each(|init| init.command = Some(vec!["true".to_owned()]));
     let inits = pod.init_containers.iter_mut().flatten();
     for container in inits.chain(&mut pod.containers).filter(|one| one.name != SIDECAR) {
         let native =
             apps.iter().find(|app| app.name == container.name).expect("inject adds the sidecar alone");
         run_here(container, native);
+    }
+    let ending = pod.init_containers.iter_mut().flatten().filter(|init| init.restart_policy.is_none());
+    for init in ending {
+        (init.command, init.args) = (Some(vec!["true".to_owned()]), None);
     }
     let volumes = pod.volumes.get_or_insert_default();
     for (index, path) in interpreter().iter().enumerate() {
@@ -146,13 +149,10 @@ fn run_here(container: &mut Container, native: &Container) {
         .map(|(index, path)| json!({"name": format!("host-{index}"), "mountPath": path, "readOnly": true}));
     let state = json!({"name": "state", "mountPath": "/state"});
     container.volume_mounts = Some(mounts.chain([state]).map(|mount| typed(&mount)).collect());
-    let is_plain_init = container.command.as_deref() == Some(&["true".to_owned()]);
-    if !is_plain_init {
-        let program = [python(), repository("tests/pod/stand_in.py")];
-        container.command = Some(program.map(|path| path.display().to_string()).to_vec());
-        let asked: Vec<_> = probes(native).map(|(_, probe)| by_number(native, probe)).collect();
-        container.args = Some(vec![json!(asked).to_string()]);
-    }
+    let program = [python(), repository("tests/pod/stand_in.py")];
+    container.command = Some(program.map(|path| path.display().to_string()).to_vec());
+    let asked: Vec<_> = probes(native).map(|(_, probe)| by_number(native, probe)).collect();
+    container.args = Some(vec![json!(asked).to_string()]);
 }
 
 /// A probe with its port as a number.
@@ -164,15 +164,6 @@ fn by_number(container: &Container, probe: &Probe) -> Value {
         }
     }
     probe
-}
-
-fn all_containers(pod: &PodSpec) -> impl Iterator<Item = &Container> {
-    pod.init_containers.iter().flatten().chain(&pod.containers)
-}
-
-fn probes(container: &Container) -> impl Iterator<Item = (&'static str, &Probe)> {
-    let probes = [&container.startup_probe, &container.liveness_probe, &container.readiness_probe];
-    FIELDS.into_iter().zip(probes).filter_map(|(field, probe)| Some((field, probe.as_ref()?)))
 }
 
 /// Whether a native probe of an app passes while it is in a mood. A port that is only connected to is open while the app

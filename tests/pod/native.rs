@@ -9,7 +9,7 @@ use tonic_health::pb::HealthCheckRequest;
 use tonic_health::pb::health_check_response::ServingStatus;
 use tonic_health::pb::health_client::HealthClient;
 
-use crate::request::{Question, failure, is_success};
+use crate::request::{Question, judge};
 
 /// Connects and hangs up.
 pub fn connect(address: SocketAddr, timeout: Duration) -> Result<(), String> {
@@ -31,8 +31,7 @@ pub fn get_over_tls(address: SocketAddr, question: &Question, timeout: Duration)
     if !output.status.success() {
         return Err(String::from_utf8_lossy(&output.stderr).trim().to_owned());
     }
-    let status = String::from_utf8_lossy(&output.stdout).parse().expect("a status");
-    if is_success(status) { Ok(()) } else { Err(failure(status)) }
+    judge(String::from_utf8_lossy(&output.stdout).parse().expect("a status"))
 }
 
 /// Asks a health service in plaintext.

@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use k8s_openapi::api::core::v1::Probe;
+use k8s_openapi::api::core::v1::{Container, Probe};
 
 /// Which of a container's three probes a worker runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -11,6 +11,16 @@ pub enum Kind {
     Startup,
     Liveness,
     Readiness,
+}
+
+/// The probes that a container has, in the order in which their workers are started.
+pub fn probes(container: &Container) -> impl Iterator<Item = (Kind, &Probe)> {
+    let probes = [
+        (Kind::Startup, &container.startup_probe),
+        (Kind::Readiness, &container.readiness_probe),
+        (Kind::Liveness, &container.liveness_probe),
+    ];
+    probes.into_iter().filter_map(|(kind, probe)| Some((kind, probe.as_ref()?)))
 }
 
 /// What a worker has published about a container.

@@ -9,7 +9,7 @@ use crate::answers::{Answer, Outcome};
 use crate::manifest::port_number;
 use crate::native;
 use crate::network::spawn_on_node;
-use crate::prober::{Kind, Tick, Verdict, Worker};
+use crate::prober::{Kind, Tick, Verdict, Worker, probes};
 use crate::request::{self, KUBELET, Question};
 use crate::state::Shared;
 
@@ -22,14 +22,9 @@ pub fn report_and_add_workers(pod: &Arc<Shared>) {
     let (generation, began) = (state.kubelet.generation, state.kubelet.began);
     let mut tasks = Vec::new();
     for container in probed {
-        for (kind, probe) in [
-            (Kind::Startup, &container.startup_probe),
-            (Kind::Readiness, &container.readiness_probe),
-            (Kind::Liveness, &container.liveness_probe),
-        ] {
-            let Some(probe) = probe.clone() else { continue };
+        for (kind, probe) in probes(&container) {
             if state.kubelet.workers.insert((container.name.clone(), kind)) {
-                let (pod, container) = (Arc::clone(pod), container.clone());
+                let (pod, container, probe) = (Arc::clone(pod), container.clone(), probe.clone());
                 tasks.push(Task { pod, generation, container, kind, probe });
             }
         }

@@ -35,6 +35,11 @@ pub fn ask(address: SocketAddr, question: &Question, timeout: Duration) -> Resul
 /// Asks as a visitor, and judges as the kubelet does, which follows no redirect of ours since there is none.
 pub fn visit(address: SocketAddr, path: &str, timeout: Duration) -> Result<(), String> {
     let (status, _) = ask(address, &Question::visitor(path), timeout)?;
+    judge(status)
+}
+
+/// Returns what a status comes to, in the kubelet's words.
+pub fn judge(status: u16) -> Result<(), String> {
     if is_success(status) { Ok(()) } else { Err(failure(status)) }
 }
 

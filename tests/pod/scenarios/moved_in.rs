@@ -8,10 +8,13 @@ use k8s_openapi::api::core::v1::Container;
 
 use crate::foreign::{Life, Mood, lives, passes, set_mood, write_certificate};
 use crate::pod::{Pod, SIDECAR};
-use crate::prober::Kind;
+use crate::prober::probes;
 
 /// How many pods live at a time.
 const PODS_AT_ONCE: usize = 20;
+
+/// How the apps are when they are not well.
+const UNWELL: [Mood; 2] = [Mood::Failing, Mood::Hanging];
 
 #[test]
 fn every_manifest_lives_as_it_did() {
@@ -50,7 +53,7 @@ fn live(life: &Life) {
     pod.wait_for("the pod is ready", 120, Pod::ready);
     pod.wait_for("everything that is asked is well", 60, |pod| all_is_well(pod, life));
     assert!(life.apps.iter().all(|app| pod.restarts(&app.name) == 0), "{}", pod.story());
-    for mood in [Mood::Failing, Mood::Hanging] {
+    for mood in UNWELL {
         let before: Vec<_> = life.apps.iter().map(|app| pod.restarts(&app.name)).collect();
         set_mood(&state, mood);
         pod.wait_for(&format!("what {mood:?} leads to"), 120, |pod| {
@@ -64,8 +67,7 @@ fn live(life: &Life) {
         pod.wait_for("the pod is ready again", 120, Pod::ready);
     }
     for app in &life.apps {
-        let is_restarted =
-            [Mood::Failing, Mood::Hanging].iter().any(|mood| led_to(app, *mood) == Fate::Restarted);
+        let is_restarted = UNWELL.iter().any(|mood| led_to(app, *mood) == Fate::Restarted);
         assert_eq!(pod.restarts(&app.name) > 0, is_restarted, "{}: {}", app.name, pod.story());
     }
     if life.manifest.containers().any(|one| one.name == SIDECAR) {
@@ -77,11 +79,7 @@ fn live(life: &Life) {
 fn all_is_well(pod: &Pod, life: &Life) -> bool {
     let mut asked = life.manifest.containers().filter(|one| life.apps.iter().any(|app| app.name == one.name));
     let passed = |app: &Container, kind| pod.answers(&app.name, kind).iter().any(|one| one.outcome.passed);
-    let all_passed = asked.all(|app| {
-        (app.startup_probe.is_none() || passed(app, Kind::Startup))
-            && (app.liveness_probe.is_none() || passed(app, Kind::Liveness))
-            && (app.readiness_probe.is_none() || passed(app, Kind::Readiness))
-    });
+    let all_passed = asked.all(|app| probes(app).all(|(kind, _)| passed(app, kind)));
     let Some(sidecar) = life.manifest.containers().find(|one| one.name == SIDECAR) else {
         return all_passed;
     };
