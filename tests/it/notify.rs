@@ -4,12 +4,13 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixDatagram;
-use std::process::{Command, Stdio};
+use std::process::Command;
 
 use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 
 use crate::attempt::{Directory, problems};
-use crate::servers::free_port;
+use crate::servers::{Server, free_port};
 use crate::sidecar::{Sidecar, eventually};
 
 const ALL: [&str; 3] = ["STARTUP", "READINESS", "LIVENESS"];
@@ -99,17 +100,13 @@ fn a_real_server_says_when_it_takes_sessions() {
     sidecar.wait_for("/readyz", 503);
     let port = free_port().to_string();
     let arguments = ["--port", &port, "--save", "", "--supervised", "systemd", "--dir"];
-    let mut redis = Command::new("redis-server")
-        .args(arguments)
-        .arg(directory.path())
-        .env("NOTIFY_SOCKET", directory.at("notify"))
-        .stdout(Stdio::null())
-        .spawn()
-        .expect("redis-server is needed");
+    let mut redis = Command::new("redis-server");
+    redis.args(arguments).arg(directory.path()).env("NOTIFY_SOCKET", directory.at("notify"));
+    let mut redis = Server::spawn(&mut redis);
     sidecar.wait_for("/readyz", 200);
-    kill(nix::unistd::Pid::from_raw(redis.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
+    kill(Pid::from_raw(redis.0.id().try_into().unwrap()), Signal::SIGTERM).unwrap();
     says(&sidecar, "/readyz", 503, "the app said STOPPING=1");
-    redis.wait().unwrap();
+    redis.0.wait().unwrap();
 }
 
 #[test]

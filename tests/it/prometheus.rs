@@ -3,21 +3,12 @@
 use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, Stdio};
+use std::process::{Command, Stdio};
 
 use crate::app::{App, response};
 use crate::classics::directory;
+use crate::servers::Server;
 use crate::sidecar::{Sidecar, eventually, raw};
-
-/// A process that ends with this value.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
 
 fn sidecar(app: &App) -> Sidecar {
     let sidecar = Sidecar::start(&[
@@ -43,14 +34,12 @@ fn a_real_prometheus_knows_the_state() {
     );
     fs::write(&config, text).unwrap();
     let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    let server = Command::new("prometheus")
-        .arg(format!("--config.file={}", config.display()))
-        .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
-        .arg(format!("--web.listen-address={address}"))
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn();
-    let _server = Running(server.expect("prometheus is installed"));
+    let _server = Server::spawn(
+        Command::new("prometheus")
+            .arg(format!("--config.file={}", config.display()))
+            .arg(format!("--storage.tsdb.path={}", directory.join("data").display()))
+            .arg(format!("--web.listen-address={address}")),
+    );
     let answer = eventually("prometheus knows the state", || {
         let query = "GET /api/v1/query?query=health_proxy_probe_healthy HTTP/1.0\r\n\r\n";
         raw(address, query.as_bytes()).ok().filter(|answer| answer.contains("readiness"))

@@ -2,13 +2,12 @@
 
 use std::fs;
 use std::os::unix::fs::chown;
-use std::process::{Child, Command, Stdio};
 
 use nix::unistd::{User, geteuid};
 use serde_json::Value;
 
 use crate::attempt::Directory;
-use crate::servers::free_port;
+use crate::servers::{Server, free_port};
 use crate::sidecar::{Sidecar, eventually};
 
 /// The variables of the recipe whose first paragraph begins with `title`, with a port of the test for the server's own.
@@ -31,24 +30,6 @@ fn start(variables: &[(String, String)]) -> Sidecar {
     let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
     let quick = [("READINESS_PERIOD_SECONDS", "0.2"), ("READINESS_FAILURE_THRESHOLD", "1")];
     Sidecar::start(&variables.chain(quick).collect::<Vec<_>>())
-}
-
-/// A server that ends with this value.
-struct Server(Child);
-
-impl Server {
-    fn start(program: &str, words: &[&str]) -> Self {
-        let mut command = Command::new(program);
-        command.args(words).stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
-        Self(command.spawn().unwrap_or_else(|error| panic!("{program} is needed: {error}")))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// What a recipe says of a server that is there, and of one that is gone.

@@ -1,9 +1,30 @@
 //! What several tests need to start a real server.
 
-use std::process::Command;
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use crate::attempt::Directory;
+
+/// A server from one of Debian's packages, which says nothing and ends with this value.
+pub struct Server(pub Child);
+
+impl Server {
+    pub fn start(program: &str, arguments: &[&str]) -> Self {
+        Self::spawn(Command::new(program).args(arguments))
+    }
+
+    pub fn spawn(command: &mut Command) -> Self {
+        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        Self(child.unwrap_or_else(|error| panic!("{command:?} is needed: {error}")))
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// A port of loopback that nobody listens on. It lies below the ports that the kernel hands out: one of those could be
 /// another test's, or one end of its connection, before the server is there.

@@ -2,13 +2,12 @@
 
 use std::io::{Read, Write};
 use std::os::unix::net::UnixListener;
-use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use health_proxy::outcome::Outcome;
 
 use crate::attempt::{Directory, failure, run, target};
-use crate::servers::{free_port, postgres};
+use crate::servers::{Server, free_port, postgres};
 
 /// A server of one connection after the other; what each was asked is handed to `answer`.
 fn serve(path: &str, answer: impl Fn(&str) -> String + Send + 'static) {
@@ -66,23 +65,6 @@ async fn http_over_a_socket() {
     assert_eq!(run(&check).await, Outcome::Success);
 }
 
-/// A server from one of Debian's packages, which ends with this value.
-struct Server(Child);
-
-impl Server {
-    fn start(program: &str, arguments: &[&str]) -> Self {
-        let child = Command::new(program).args(arguments).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
-        Self(child.unwrap_or_else(|error| panic!("{program} is needed: {error}")))
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
-}
-
 /// Waits for a server to come up.
 async fn until_success(check: &health_proxy::targets::Target) {
     let deadline = Instant::now() + Duration::from_secs(30);
@@ -138,8 +120,7 @@ async fn a_real_postgresql_answers_whether_it_speaks_tls() {
     let (port, sockets) = (free_port().to_string(), directory.path().to_str().unwrap().to_owned());
     let mut command = postgres("postgres", &directory);
     command.args(["-D", &data, "-p", &port, "-k", &sockets, "-h", "127.0.0.1"]);
-    let server = command.stdout(Stdio::null()).stderr(Stdio::null()).spawn().expect("postgresql is needed");
-    let _postgres = Server(server);
+    let _postgres = Server::spawn(&mut command);
     // An SSLRequest, to which every server answers with one byte.
     let request = ("SEND", r"\x00\x00\x00\x08\x04\xd2\x16\x2f");
     for value in [format!("tcp://:{port}"), format!("unix:{sockets}/.s.PGSQL.{port}")] {
