@@ -16,7 +16,6 @@ use crate::metrics::Metrics;
 use crate::patience;
 use crate::probe::Probe;
 use crate::server::{self, AppState};
-use crate::targets::Attempt as _;
 
 /// An internal fault, after which remembered answers must not be served.
 #[derive(Debug, thiserror::Error)]
@@ -55,7 +54,7 @@ pub async fn run(
     let (pod, runners) = assemble::assemble(config.checks, &memory, &metrics.schedule_delay);
     let mut tasks = JoinSet::new();
     for runner in runners {
-        log_check(&runner.check, runner.target.is_asked());
+        log_check(&runner.check);
         tasks.spawn(runner.run());
     }
     let pod = Arc::new(pod);
@@ -88,7 +87,7 @@ pub async fn run(
 }
 
 /// One line per check at the start.
-fn log_check(check: &Check, is_asked: bool) {
+fn log_check(check: &Check) {
     let Check { probe, name, target, timing, container, required, .. } = check;
     tracing::info!(
         probe = probe.as_str(),
@@ -102,7 +101,7 @@ fn log_check(check: &Check, is_asked: bool) {
         success_threshold = timing.thresholds.success,
         failure_threshold = timing.thresholds.failure,
         "check{}",
-        if is_asked { consequence(check) } else { String::new() }
+        consequence(check)
     );
 }
 
@@ -110,7 +109,7 @@ fn log_check(check: &Check, is_asked: bool) {
 fn consequence(check: &Check) -> String {
     let within = |asking| values::written_seconds(patience::until_relayed(&check.timing, asking));
     match check.probe {
-        _ if !check.required || check.any_of.is_some() => String::new(),
+        _ if !check.required || check.any_of.is_some() || !check.is_asked => String::new(),
         Probe::Liveness => {
             let seconds = within(patience::LIVEZ);
             format!(": the container is restarted at most {seconds} s after it stops answering")

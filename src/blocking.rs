@@ -6,11 +6,13 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::io;
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::Duration;
 
 use tokio::sync::{Mutex as Turns, OwnedMutexGuard, Semaphore, oneshot};
+
+use crate::lock::lock;
 
 /// How many calls go on at a time in the whole process; one that hangs keeps its thread.
 pub const MAX_HELPERS: usize = 64;
@@ -148,10 +150,6 @@ impl fmt::Debug for Queue {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(formatter, "{} calls for {} idle threads", self.calls.len(), self.idle)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

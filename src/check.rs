@@ -19,6 +19,8 @@ pub struct Check {
     pub target: String,
     /// The main container that it is about; `None`: the pod.
     pub container: Option<Arc<str>>,
+    /// Whether the app is asked, rather than says by itself how it is.
+    pub is_asked: bool,
     /// When it runs.
     pub timing: Timing,
     /// Whether it can fail its probe.

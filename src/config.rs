@@ -66,10 +66,11 @@ fn check(
     let (target, secrets) = target(spec, variables, problems)?;
     let (probe, name, shown) = (spec.probe, spec.name(), spec.target.shown());
     let (container, timing, required) = (spec.container.clone(), spec.timing, spec.required);
-    let any_of = spec.any_of.clone();
+    let (any_of, is_asked) = (spec.any_of.clone(), spec.target.is_asked());
     let hold = hold.filter(|_| probe == Probe::Liveness).unwrap_or_default();
     let secrets = Arc::new(secrets);
-    let check = Check { probe, name, target: shown, container, timing, required, any_of, hold, secrets };
+    let check =
+        Check { probe, name, target: shown, container, is_asked, timing, required, any_of, hold, secrets };
     Some((check, target))
 }
 

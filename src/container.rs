@@ -1,11 +1,12 @@
 //! A main container that checks are about: its life, and who learns of a new incarnation.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 
 use tokio::sync::watch;
 use tokio::time::{Duration, Instant};
 
 use crate::life::{Cause, Incarnation, Life, Refusal, Remembered, Sign, Step};
+use crate::lock::lock;
 use crate::memory::Place;
 
 /// How often a refusal is worth a line of the log: anybody in the cluster can ask for one.
@@ -102,7 +103,7 @@ impl Container {
     }
 
     fn log_refusal(&self, refusal: Refusal) {
-        let mut logged = self.refusal_logged.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut logged = lock(&self.refusal_logged);
         if logged.is_some_and(|logged| logged.elapsed() < REFUSAL_LOG_INTERVAL) {
             return;
         }
@@ -115,6 +116,6 @@ impl Container {
     }
 
     fn life(&self) -> MutexGuard<'_, (Life, Place<Remembered>)> {
-        self.life.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.life)
     }
 }

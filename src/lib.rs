@@ -13,6 +13,7 @@ pub mod gate;
 pub mod grammar;
 pub mod handover;
 pub mod life;
+mod lock;
 pub mod log;
 pub mod lookout;
 pub mod memory;

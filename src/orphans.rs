@@ -2,11 +2,12 @@
 //! is ended as soon as every run that may have started it is over.
 
 use std::fs;
-use std::sync::{Mutex, OnceLock, PoisonError};
+use std::sync::{Mutex, OnceLock};
 
 use nix::sys::signal::{Signal, kill, killpg};
 use nix::unistd::{Pid, getpid};
 
+use crate::lock::lock;
 use crate::proc_stat::ProcStat;
 
 /// Who adopts what our commands leave behind; unset where that is not our supervisor, as in `check`.
@@ -52,7 +53,7 @@ pub fn end_all_of(parent: Pid) {
 }
 
 fn leaders<T>(act: impl FnOnce(&mut Vec<Pid>) -> T) -> T {
-    act(&mut LEADERS.lock().unwrap_or_else(PoisonError::into_inner))
+    act(&mut lock(&LEADERS))
 }
 
 fn oldest_run_began() -> u64 {

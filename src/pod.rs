@@ -10,7 +10,7 @@ mod look_out;
 mod scope;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use tokio::sync::watch;
@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::container::Container;
 use crate::gate::{Gate, Startup};
 use crate::life::{Cause, Incarnation, Sign, StartupPath, Step};
+use crate::lock::lock;
 use crate::lookout::Lookout;
 use crate::memory::Place;
 use crate::probe::Probe;
@@ -109,7 +110,7 @@ impl Pod {
 
     /// Turns `/readyz` red for good, as `preStop` wants it.
     pub fn drain(&self) {
-        let mut drained = self.drained.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut drained = lock(&self.drained);
         let (since, place) = &mut *drained;
         if since.is_none() {
             *since = Some(unix_time::now());

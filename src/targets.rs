@@ -64,11 +64,6 @@ pub trait Attempt: Send + Sync {
         std::future::pending()
     }
 
-    /// Returns whether attempts ask the app, so that it is their timing that tells when a failure is noticed.
-    fn is_asked(&self) -> bool {
-        true
-    }
-
     /// Returns where a socket listens that may be a witness of the target's container, if the target has such a place.
     fn local_port(&self) -> Option<LocalPort> {
         None
@@ -171,10 +166,6 @@ impl Attempt for Target {
             Some(silence) => Outcome::timeout(format!("timeout: {silence} within {timeout:?}")),
             None => of_kind!(self, target => target.timed_out(stage, timeout)),
         }
-    }
-
-    fn is_asked(&self) -> bool {
-        of_kind!(self, target => target.is_asked())
     }
 
     fn begin(&self, incarnation: Incarnation) {

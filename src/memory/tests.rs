@@ -17,6 +17,7 @@ fn check() -> Check {
         name: "web".into(),
         target: "scripted".into(),
         container: None,
+        is_asked: true,
         timing: Timing::default(),
         required: true,
         any_of: None,

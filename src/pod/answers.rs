@@ -1,9 +1,8 @@
 //! What the paths of the probes answer: the findings of the checks, by lines, and the reasons that belong to none.
 
-use std::sync::PoisonError;
-
 use super::{Entry, Look, Pod, Scope};
 use crate::grammar::RESERVED;
+use crate::lock::lock;
 use crate::probe::Probe;
 use crate::unix_time::TimeOfDay;
 use crate::verdict::{Facts, Finding, Verdict, Why, of_group};
@@ -64,7 +63,7 @@ impl Pod {
     /// Reasons that belong to no check of the probe itself.
     fn built_in(&self, asked: Probe, look: &Look<'_>) -> impl Iterator<Item = (&'static str, Why)> {
         let is_asked_for_traffic = asked == Probe::Readiness;
-        let drained = || self.drained.lock().unwrap_or_else(PoisonError::into_inner).0;
+        let drained = || lock(&self.drained).0;
         let drained = is_asked_for_traffic.then(drained).flatten();
         let drain = drained.map(|since| Why::Draining(TimeOfDay::at(since)));
         let shutdown = (is_asked_for_traffic && self.is_shutting_down()).then_some(Why::ShuttingDown);

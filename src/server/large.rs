@@ -3,7 +3,7 @@
 //! Without that, readers who never read would hold one whole document each, or every place.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::task::{Context, Poll};
 use std::time::Duration;
 
@@ -15,6 +15,8 @@ use http_body_util::{BodyExt, Collected};
 use hyper::body::{Bytes, Frame, SizeHint};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep};
+
+use crate::lock::lock;
 
 /// How many there are at a time.
 const MOST: usize = 4;
@@ -120,10 +122,6 @@ impl hyper::body::Body for Large {
         let left = lock(&self.0).as_ref().map(|answer| answer.rest.len() as u64);
         left.map_or_else(SizeHint::default, SizeHint::with_exact)
     }
-}
-
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[cfg(test)]

@@ -12,9 +12,10 @@ use tokio::time::{Instant, timeout_at};
 use super::{Attempt, Stage};
 use crate::grammar::{self, Given, options, values};
 use crate::life::Incarnation;
+use crate::lock::lock;
 use crate::outcome::Outcome;
 use crate::probe::Probe;
-use post::{Post, Socket, State, lock};
+use post::{Post, Socket, State};
 
 /// How old the last sign of life may be.
 const MAX_AGE: Duration = Duration::from_secs(30);
@@ -80,10 +81,6 @@ impl Attempt for Notify {
 
     fn timed_out(&self, _: &Stage<'_>, timeout: Duration) -> Outcome {
         Outcome::timeout(format!("timeout: the file system did not make the socket within {timeout:?}"))
-    }
-
-    fn is_asked(&self) -> bool {
-        false
     }
 
     fn begin(&self, incarnation: Incarnation) {

@@ -4,7 +4,7 @@ use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::Path;
-use std::sync::{Mutex, PoisonError};
+use std::sync::Mutex;
 
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, OpenHow, ResolveFlag, open, openat2};
@@ -13,6 +13,7 @@ use nix::sys::stat::Mode;
 use super::process::{self, Process};
 use super::reason::io_reason;
 use crate::grammar::{Given, options};
+use crate::lock::lock;
 
 /// What is opened is only looked at.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
@@ -47,7 +48,7 @@ impl Inside {
     /// # Errors
     /// There is none, or there are several.
     pub fn process(&self) -> Result<Process, String> {
-        let mut found = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut found = lock(&self.found);
         if let Some(process) = found.filter(|process| process.lives()) {
             return Ok(process);
         }

@@ -1,12 +1,13 @@
 //! `process:`: a process of that name runs.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::process::{self, Known};
 use super::{Attempt, Stage};
 use crate::blocking::Place;
 use crate::grammar::local::Name;
+use crate::lock::lock;
 use crate::outcome::Outcome;
 use crate::witness::{Listeners, Process, Sight, Witness};
 
@@ -34,7 +35,7 @@ impl Running {
 
 impl Sought {
     fn known(&self) -> Option<Process> {
-        let found = *self.found.lock().unwrap_or_else(PoisonError::into_inner);
+        let found = *lock(&self.found);
         found.filter(|process| process.lives())
     }
 
@@ -44,7 +45,7 @@ impl Sought {
             return Ok(());
         }
         let found = process::find_running(&self.name, Known::ByCommand);
-        *self.found.lock().unwrap_or_else(PoisonError::into_inner) = found.as_ref().ok().copied();
+        *lock(&self.found) = found.as_ref().ok().copied();
         found.map(drop)
     }
 }

@@ -1,9 +1,10 @@
 //! How far a run has come and what the app said, for the person who must act on a failure.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard};
 
 use crate::grammar::Secrets;
+use crate::lock::lock;
 use crate::outcome::beginning;
 
 /// How much of what an app said is kept, in bytes.
@@ -82,7 +83,7 @@ impl<'s> Stage<'s> {
     }
 
     fn heard(&self) -> MutexGuard<'_, Heard> {
-        self.heard.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.heard)
     }
 }
 

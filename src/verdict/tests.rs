@@ -51,6 +51,7 @@ impl Case {
             probe: self.probe,
             name,
             target,
+            is_asked: true,
             timing,
             container: None,
             required: true,

@@ -191,6 +191,7 @@ pub(super) fn check(probe: Probe, name: &str) -> Check {
         probe,
         name: name.into(),
         target: "scripted".into(),
+        is_asked: true,
         timing: Timing::default(),
         container: None,
         required: true,

@@ -1,10 +1,11 @@
 //! The pods of a cluster and what their sidecars say.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Deserialize;
 use serde_json::Value;
 
+use crate::lock::lock;
 use crate::plugin::cluster::{self, Cluster};
 use crate::plugin::pod::SIDECAR;
 use crate::server::document::ProbePart;
@@ -149,19 +150,15 @@ pub(super) fn ask_all(cluster: &Cluster, listed: Vec<Listed>) -> Vec<PodStatus> 
         for _ in 0..workers {
             scope.spawn(|| {
                 // In a function of its own, so that the lock is free again while the sidecar is asked.
-                let next = || locked(&waiting).pop();
+                let next = || lock(&waiting).pop();
                 while let Some(pod) = next() {
                     let pod = pod.ask(cluster);
-                    locked(&asked).push(pod);
+                    lock(&asked).push(pod);
                 }
             });
         }
     });
     asked.into_inner().unwrap_or_else(PoisonError::into_inner)
-}
-
-fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// Returns what kubectl says, and what helps where that is known.

@@ -27,6 +27,7 @@ fn check(probe: Probe, name: &str) -> Check {
         probe,
         name: name.to_owned(),
         target,
+        is_asked: true,
         timing: Timing::default(),
         container: None,
         required: true,

@@ -8,7 +8,7 @@ mod verify;
 
 use std::io;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use tokio_rustls::{TlsConnector, rustls};
 
@@ -19,6 +19,7 @@ use rustls::pki_types::ServerName;
 
 use crate::blocking::Place;
 use crate::grammar::{Given, options};
+use crate::lock::lock;
 use crate::targets::reason::{io_reason, tls_reason};
 
 use super::connection::Connection;
@@ -121,7 +122,7 @@ impl Client {
 impl Material {
     fn config(&self) -> Result<Config, String> {
         let stamps = self.files.stamps()?;
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut loaded = lock(&self.loaded);
         if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.stamps == stamps) {
             return Ok(loaded.config.clone());
         }

@@ -5,7 +5,7 @@ use std::io::{self, ErrorKind};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram as Unregistered;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
 use tokio::net::UnixDatagram;
@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::said::Said;
 use crate::blocking::Place;
+use crate::lock::lock;
 use crate::targets::reason::io_reason;
 
 /// The longest message, in bytes; systemd takes none that is longer either.
@@ -299,9 +300,4 @@ fn keep(path: &Path, text: Option<&str>) -> io::Result<()> {
 fn kept(path: &Path) -> Option<String> {
     let kept = fs::read_to_string(memory_of(path)).ok()?;
     kept.strip_prefix(&boot()).map(ToOwned::to_owned)
-}
-
-/// Locks what no panic can leave half changed.
-pub fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
