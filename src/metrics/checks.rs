@@ -1,160 +1,148 @@
-//! The metrics of the checks: one family each, and how its lines come from what a check publishes.
+//! The metrics of the checks: one family each, and how its series come from what a check publishes.
 
-use super::text::{Lines, Value};
+use prometheus::proto::{LabelPair, Metric, MetricFamily, MetricType};
+
+use super::messages::{self, number};
 use crate::outcome::Kind;
 use crate::pod::{Entry, Look};
 use crate::status::BUCKETS;
 use crate::tracker::Health;
 use crate::verdict::Facts;
 
-/// One metric.
+/// One metric of every check.
 pub(super) struct Family {
-    /// The name and a brace: how the lines of most families begin.
-    series: &'static str,
-    kind: &'static str,
+    name: &'static str,
     help: &'static str,
-    /// Writes the lines of one check.
-    row: fn(&mut Row),
+    series: Series,
+}
+
+/// The series of one check, by how many there are and of which kind.
+enum Series {
+    /// A gauge, if the check has such a value.
+    Gauge(fn(&Facts) -> Option<f64>),
+    /// A counter for each value of one more label.
+    Counters(&'static str, fn(&Facts) -> Vec<(&'static str, u64)>),
+    /// A histogram of the durations of all runs.
+    Durations,
 }
 
 impl Family {
-    const fn gauge(series: &'static str, help: &'static str, row: fn(&mut Row)) -> Self {
-        Self { series, kind: "gauge", help, row }
+    const fn gauge(name: &'static str, help: &'static str, read: fn(&Facts) -> Option<f64>) -> Self {
+        Self { name, help, series: Series::Gauge(read) }
     }
 
-    const fn counter(series: &'static str, help: &'static str, row: fn(&mut Row)) -> Self {
-        Self { series, kind: "counter", help, row }
-    }
-
-    /// Begins the family.
-    pub(super) fn begin(&self, lines: &mut Lines) {
-        lines.family(self.series.trim_end_matches('{'), self.kind, self.help);
-    }
-
-    /// Writes the lines of one check.
-    pub(super) fn write(&self, lines: &mut Lines, entry: &Entry, look: &Look<'_>) {
-        look.facts(entry, |facts| {
-            (self.row)(&mut Row { lines, series: self.series, labels: &entry.labels, facts });
-        });
+    /// Returns the series of some checks.
+    pub(super) fn collect(&self, entries: &[Entry], look: &Look<'_>) -> MetricFamily {
+        let mut series = Vec::with_capacity(entries.len());
+        for entry in entries {
+            look.facts(entry, |facts| self.series.add(&facts, &mut series));
+        }
+        messages::family(self.name, self.help, self.series.kind(), series)
     }
 }
 
-/// The lines of one check in one family.
-struct Row<'a> {
-    lines: &'a mut Lines,
-    series: &'static str,
-    labels: &'a str,
-    facts: Facts<'a>,
+impl Series {
+    const fn kind(&self) -> MetricType {
+        match self {
+            Self::Gauge(_) => MetricType::GAUGE,
+            Self::Counters(..) => MetricType::COUNTER,
+            Self::Durations => MetricType::HISTOGRAM,
+        }
+    }
+
+    fn add(&self, facts: &Facts, series: &mut Vec<Metric>) {
+        match self {
+            Self::Gauge(read) => {
+                let gauge = |value| messages::gauge(labels(facts, None), value);
+                series.extend(read(facts).map(gauge));
+            }
+            Self::Counters(label, read) => {
+                let counter =
+                    |(value, count)| messages::counter(labels(facts, Some((label, value))), number(count));
+                series.extend(read(facts).into_iter().map(counter));
+            }
+            Self::Durations => series.push(durations(facts)),
+        }
+    }
 }
 
-impl Row<'_> {
-    /// The only line.
-    fn value(&mut self, value: impl Into<Value>) {
-        self.line(self.series, "} ", value);
-    }
+/// Returns the labels of a check, and one more.
+fn labels(facts: &Facts, more: Option<(&str, &str)>) -> Vec<LabelPair> {
+    let (name, value) = more.unzip();
+    messages::labels([
+        ("app_container", facts.check.container.as_deref()),
+        ("check", Some(&facts.check.name)),
+        ("probe", Some(facts.check.probe.as_str())),
+        (name.unwrap_or_default(), value),
+    ])
+}
 
-    /// One of several: `end` adds a label to those of the check.
-    fn line(&mut self, series: &str, end: &str, value: impl Into<Value>) {
-        self.lines.line([series, self.labels, end], value);
-    }
+fn durations(facts: &Facts) -> Metric {
+    let counts = &facts.status.counts;
+    let mut cumulative = 0;
+    let buckets = BUCKETS.into_iter().zip(counts.buckets).map(|(bound, count)| {
+        cumulative += count;
+        (bound, cumulative)
+    });
+    let all = counts.runs.iter().sum();
+    messages::histogram(labels(facts, None), counts.duration.as_secs_f64(), all, buckets)
 }
 
 /// Every metric of the checks.
 pub(super) const FAMILIES: [Family; 11] = [
-    Family::gauge("health_proxy_check_healthy{", "Whether the check is healthy, after thresholds.", |row| {
-        row.value(row.facts.health() == Health::Healthy);
+    Family::gauge("health_proxy_check_healthy", "Whether the check is healthy, after thresholds.", |facts| {
+        Some((facts.health() == Health::Healthy).into())
     }),
     Family::gauge(
-        "health_proxy_check_stale{",
+        "health_proxy_check_stale",
         "Whether the check should have finished a run and has not.",
-        |row| row.value(row.facts.stale_for().is_some()),
+        |facts| Some(facts.stale_for().is_some().into()),
     ),
-    Family::gauge("health_proxy_check_required{", "Whether the check can fail its probe.", |row| {
-        row.value(row.facts.check.required);
+    Family::gauge("health_proxy_check_required", "Whether the check can fail its probe.", |facts| {
+        Some(facts.check.required.into())
     }),
-    Family::gauge("health_proxy_check_consecutive_failures{", "How many runs failed in a row.", |row| {
-        row.value(row.facts.consecutive_failures());
+    Family::gauge("health_proxy_check_consecutive_failures", "How many runs failed in a row.", |facts| {
+        Some(facts.consecutive_failures().into())
     }),
-    Family::gauge("health_proxy_check_failure_threshold{", "How many failures make it unhealthy.", |row| {
-        row.value(row.facts.check.timing.thresholds.failure);
+    Family::gauge("health_proxy_check_failure_threshold", "How many failures make it unhealthy.", |facts| {
+        Some(facts.check.timing.thresholds.failure.into())
     }),
-    Family::gauge("health_proxy_check_timeout_seconds{", "After which a run has failed.", |row| {
-        row.value(row.facts.check.timing.timeout);
+    Family::gauge("health_proxy_check_timeout_seconds", "After which a run has failed.", |facts| {
+        Some(facts.check.timing.timeout.as_secs_f64())
     }),
     Family::gauge(
-        "health_proxy_check_last_success_timestamp_seconds{",
+        "health_proxy_check_last_success_timestamp_seconds",
         "When the check last passed, in Unix time; 0 before the first time.",
-        |row| row.value(row.facts.status.last_success.unwrap_or_default()),
+        |facts| Some(facts.status.last_success.unwrap_or_default().as_secs_f64()),
     ),
     Family::gauge(
-        "health_proxy_check_tls_certificate_expiry_timestamp_seconds{",
+        "health_proxy_check_tls_certificate_expiry_timestamp_seconds",
         "When the first certificate of the presented chain ends, in Unix time.",
-        |row| {
+        |facts| {
             // Only checks with TLS have this series.
-            if let Some(expiry) = row.facts.status.certificate_expiry {
-                row.value(u64::try_from(expiry).unwrap_or_default());
-            }
-        },
-    ),
-    Family::counter("health_proxy_check_runs_total{", "Runs by result.", |row| {
-        let ends = [",result=\"success\"} ", ",result=\"failure\"} ", ",result=\"timeout\"} "];
-        for (kind, end) in Kind::ALL.into_iter().zip(ends) {
-            row.line(row.series, end, row.facts.status.counts.runs[kind.index()]);
-        }
-    }),
-    Family::counter(
-        "health_proxy_check_transitions_total{",
-        "Changes of the state after thresholds.",
-        |row| {
-            row.line(row.series, ",to=\"healthy\"} ", row.facts.status.counts.to_healthy);
-            row.line(row.series, ",to=\"unhealthy\"} ", row.facts.status.counts.to_unhealthy);
+            let expiry = facts.status.certificate_expiry?;
+            Some(number(u64::try_from(expiry).unwrap_or_default()))
         },
     ),
     Family {
-        series: "health_proxy_check_duration_seconds{",
-        kind: "histogram",
+        name: "health_proxy_check_runs_total",
+        help: "Runs by result.",
+        series: Series::Counters("result", |facts| {
+            let runs = facts.status.counts.runs;
+            Kind::ALL.map(|kind| (kind.as_str(), runs[kind.index()])).into()
+        }),
+    },
+    Family {
+        name: "health_proxy_check_transitions_total",
+        help: "Changes of the state after thresholds.",
+        series: Series::Counters("to", |facts| {
+            let counts = &facts.status.counts;
+            vec![("healthy", counts.to_healthy), ("unhealthy", counts.to_unhealthy)]
+        }),
+    },
+    Family {
+        name: "health_proxy_check_duration_seconds",
         help: "How long runs took, failures included.",
-        row: durations,
+        series: Series::Durations,
     },
 ];
-
-/// The label of each of [`BUCKETS`].
-const BOUNDS: [&str; BUCKETS.len()] = [
-    ",le=\"0.001\"} ",
-    ",le=\"0.005\"} ",
-    ",le=\"0.025\"} ",
-    ",le=\"0.1\"} ",
-    ",le=\"0.25\"} ",
-    ",le=\"0.5\"} ",
-    ",le=\"1\"} ",
-    ",le=\"2.5\"} ",
-    ",le=\"5\"} ",
-    ",le=\"10\"} ",
-];
-
-const BUCKET: &str = "health_proxy_check_duration_seconds_bucket{";
-
-fn durations(row: &mut Row) {
-    let counts = &row.facts.status.counts;
-    let mut cumulative = 0;
-    for (bound, count) in BOUNDS.iter().zip(counts.buckets) {
-        cumulative += count;
-        row.line(BUCKET, bound, cumulative);
-    }
-    let all: u64 = counts.runs.iter().sum();
-    row.line(BUCKET, ",le=\"+Inf\"} ", all);
-    row.line("health_proxy_check_duration_seconds_sum{", "} ", counts.duration);
-    row.line("health_proxy_check_duration_seconds_count{", "} ", all);
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn labels_are_those_of_the_values() {
-        for (label, bound) in BOUNDS.iter().zip(BUCKETS) {
-            assert_eq!(*label, format!(",le=\"{bound}\"}} "));
-        }
-    }
-}

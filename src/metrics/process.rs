@@ -2,6 +2,7 @@
 //!
 //! The crate's collector takes thirty system calls and most of a small scrape.
 
+use std::collections::HashMap;
 use std::fs::{self, File};
 use std::io::Read;
 use std::time::Duration;
@@ -9,55 +10,84 @@ use std::time::Duration;
 use nix::sys::resource::{Resource, UsageWho, getrlimit, getrusage};
 use nix::sys::time::{TimeVal, TimeValLike};
 use nix::unistd::{SysconfVar, sysconf};
+use prometheus::core::{Collector, Desc};
+use prometheus::proto::{MetricFamily, MetricType};
 
-use super::text::Lines;
+use super::messages::{self, number};
 use crate::proc_stat::ProcStat;
 use crate::unix_time;
 
-/// What does not change while the process lives.
+/// Collects what is there to be had: without `/proc`, not all of it.
 #[derive(Debug)]
 pub(super) struct Process {
     started: Duration,
     page_size: u64,
+    descriptions: Vec<Desc>,
 }
 
+/// What one look at the process finds.
+struct Seen<'a> {
+    process: &'a Process,
+    stat: Option<Stat>,
+}
+
+/// A metric: its name, its help and how its value is found.
+type Row = (&'static str, &'static str, fn(&Seen) -> Option<f64>);
+
+const METRICS: [Row; 7] = [
+    ("process_cpu_seconds_total", "Total user and system CPU time spent in seconds.", |_| {
+        let usage = getrusage(UsageWho::RUSAGE_SELF).ok()?;
+        Some((duration(usage.user_time()) + duration(usage.system_time())).as_secs_f64())
+    }),
+    ("process_max_fds", "Maximum number of open file descriptors.", |_| {
+        Some(number(getrlimit(Resource::RLIMIT_NOFILE).ok()?.0))
+    }),
+    ("process_open_fds", "Number of open file descriptors.", |_| Some(number(open_descriptors()?))),
+    ("process_resident_memory_bytes", "Resident memory size in bytes.", |seen| {
+        Some(number(seen.stat.as_ref()?.resident_pages * seen.process.page_size))
+    }),
+    ("process_threads", "Number of OS threads in the process.", |seen| {
+        Some(number(seen.stat.as_ref()?.threads))
+    }),
+    ("process_virtual_memory_bytes", "Virtual memory size in bytes.", |seen| {
+        Some(number(seen.stat.as_ref()?.virtual_bytes))
+    }),
+    ("process_start_time_seconds", "Start time of the process since unix epoch in seconds.", |seen| {
+        Some(seen.process.started.as_secs_f64())
+    }),
+];
+
 impl Process {
-    /// This process, which has just started.
-    pub(super) fn starting() -> Self {
+    /// Describes this process, which has just started.
+    ///
+    /// # Errors
+    /// A metric is wrongly described, which is our fault.
+    pub(super) fn starting() -> prometheus::Result<Self> {
         let page_size =
             sysconf(SysconfVar::PAGE_SIZE).ok().flatten().and_then(|size| u64::try_from(size).ok());
-        Self { started: unix_time::now(), page_size: page_size.unwrap_or(4096) }
+        let describe =
+            |(name, help, _): Row| Desc::new(name.to_owned(), help.to_owned(), vec![], HashMap::new());
+        let descriptions = METRICS.into_iter().map(describe).collect::<Result<_, _>>()?;
+        Ok(Self { started: unix_time::now(), page_size: page_size.unwrap_or(4096), descriptions })
+    }
+}
+
+impl Collector for Process {
+    fn desc(&self) -> Vec<&Desc> {
+        self.descriptions.iter().collect()
     }
 
-    /// What is there to be had: without `/proc`, not all of it.
-    pub(super) fn write(&self, lines: &mut Lines) {
-        if let Ok(usage) = getrusage(UsageWho::RUSAGE_SELF) {
-            let cpu = duration(usage.user_time()) + duration(usage.system_time());
-            lines.family(
-                "process_cpu_seconds_total",
-                "counter",
-                "Total user and system CPU time spent in seconds.",
-            );
-            lines.line(["process_cpu_seconds_total "], cpu);
-        }
-        let mut gauge = |name: &str, help: &str, value: Option<u64>| {
-            if let Some(value) = value {
-                lines.family(name, "gauge", help);
-                lines.line([name, " "], value);
-            }
+    fn collect(&self) -> Vec<MetricFamily> {
+        let seen = Seen { process: self, stat: Stat::read() };
+        let family = |(name, help, read): Row| {
+            let value = read(&seen)?;
+            Some(if name.ends_with("_total") {
+                messages::family(name, help, MetricType::COUNTER, vec![messages::counter(vec![], value)])
+            } else {
+                messages::family(name, help, MetricType::GAUGE, vec![messages::gauge(vec![], value)])
+            })
         };
-        let limit = getrlimit(Resource::RLIMIT_NOFILE).ok().map(|(soft, _)| soft);
-        gauge("process_max_fds", "Maximum number of open file descriptors.", limit);
-        gauge("process_open_fds", "Number of open file descriptors.", open_descriptors());
-        let stat = Stat::read();
-        let of = |part: fn(&Stat) -> u64| stat.as_ref().map(part);
-        let resident = of(|stat| stat.resident_pages).map(|pages| pages * self.page_size);
-        gauge("process_resident_memory_bytes", "Resident memory size in bytes.", resident);
-        gauge("process_threads", "Number of OS threads in the process.", of(|stat| stat.threads));
-        gauge("process_virtual_memory_bytes", "Virtual memory size in bytes.", of(|stat| stat.virtual_bytes));
-        let name = "process_start_time_seconds";
-        lines.family(name, "gauge", "Start time of the process since unix epoch in seconds.");
-        lines.line([name, " "], self.started);
+        METRICS.into_iter().filter_map(family).collect()
     }
 }
 
@@ -140,7 +170,7 @@ mod tests {
         let stat = Stat::read().unwrap();
         assert!(stat.threads.abs_diff(of("Threads:")) < 16, "{stat:?}");
         assert!(stat.virtual_bytes.abs_diff(of("VmSize:") * 1024) < 64 << 20, "{stat:?}");
-        let resident = stat.resident_pages * Process::starting().page_size;
+        let resident = stat.resident_pages * Process::starting().unwrap().page_size;
         assert!(resident.abs_diff(of("VmRSS:") * 1024) < 8 << 20, "{resident}");
     }
 }

@@ -32,8 +32,6 @@ pub struct Entry {
     pub(super) place: usize,
     /// What is configured.
     pub check: Arc<Check>,
-    /// Its labels in metrics, without braces. They hold nothing that needs an escape.
-    pub labels: Box<str>,
     /// What its task publishes.
     pub status: watch::Receiver<Status>,
     /// The container that it is about.
@@ -62,17 +60,9 @@ impl Entry {
         nudge: Arc<Nudge>,
         listeners: &Listeners,
     ) -> Self {
-        let container_label = container.1.name().map(|name| format!("app_container=\"{name}\","));
-        let labels = format!(
-            "{}check=\"{}\",probe=\"{}\"",
-            container_label.unwrap_or_default(),
-            check.name,
-            check.probe
-        );
         let is_witnessed = target.look(listeners) != Sight::Unwitnessed;
         let (container_place, container) = container;
-        let labels = labels.into();
-        Self { place, check, labels, status, container, container_place, is_witnessed, target, nudge }
+        Self { place, check, status, container, container_place, is_witnessed, target, nudge }
     }
 
     /// Its own path that tells of startup.
