@@ -14,10 +14,10 @@ use tokio::sync::{Mutex as Turns, OwnedMutexGuard, Semaphore, oneshot};
 
 use crate::lock::lock;
 
-/// How many calls go on at a time in the whole process; one that hangs keeps its thread.
+/// The most calls at a time in the whole process; one that hangs keeps its thread.
 pub const MAX_HELPERS: usize = 64;
 
-/// How long a thread waits for its next call before it exits.
+/// The time that a thread waits for its next call before it exits.
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// The stack of a thread, in bytes: a resolver's buffers fit well.

@@ -8,10 +8,10 @@ pub use crate::grammar::Timing;
 use crate::probe::Probe;
 use crate::tracker::Tracker;
 
-/// What the user configured for one check.
+/// The configuration of one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Check {
-    /// Which probe it feeds.
+    /// The probe that it feeds.
     pub probe: Probe,
     /// Its name, unique in its probe.
     pub name: String,
@@ -21,15 +21,15 @@ pub struct Check {
     pub container: Option<Arc<str>>,
     /// Whether the app is asked, rather than says by itself how it is.
     pub is_asked: bool,
-    /// When it runs.
+    /// Its timing.
     pub timing: Timing,
     /// Whether it can fail its probe.
     pub required: bool,
     /// The group of which one check has to pass; `None`: it has to pass itself.
     pub any_of: Option<Arc<str>>,
-    /// How long its failure stands at least, once it has passed in the same incarnation; only liveness has this.
+    /// The time that its failure stands at least, once it has passed in the same incarnation; only liveness has this.
     pub hold: Duration,
-    /// What the checks of this sidecar send in confidence and refer to, which no reason may show.
+    /// The secrets that the checks of this sidecar send and refer to, which no reason may show.
     pub secrets: Arc<Secrets>,
 }
 

@@ -18,7 +18,7 @@ pub use settings::{LogFormat, Settings};
 pub struct Config {
     /// Every check with its target.
     pub checks: Vec<(Arc<Check>, Target)>,
-    /// What concerns the sidecar itself.
+    /// The settings of the sidecar itself.
     pub settings: Settings,
 }
 

@@ -9,7 +9,7 @@ use crate::life::{Cause, Incarnation, Life, Refusal, Remembered, Sign, Step};
 use crate::lock::lock;
 use crate::memory::Place;
 
-/// How often a refusal is worth a line of the log: anybody in the cluster can ask for one.
+/// The shortest time between two lines of the log about refusals: anybody in the cluster can ask for one.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(60);
 
 /// One main container, or the pod as a whole for the checks that name none.
@@ -54,7 +54,7 @@ impl Container {
         self.incarnation.subscribe()
     }
 
-    /// Since when the container of this incarnation has been seen.
+    /// Returns since when the container of this incarnation has been seen.
     pub fn seen(&self) -> Option<Instant> {
         self.life().0.seen()
     }

@@ -1,5 +1,5 @@
-//! What holds back the checks of a container: its startup, which passes when every required startup check has passed in
-//! the present incarnation, or one of each group.
+//! The gate that holds back the checks of a container: its startup, which passes when every required startup check has
+//! passed in the present incarnation, or one of each group.
 
 use std::sync::Arc;
 
@@ -19,14 +19,14 @@ pub struct Gate {
 /// A required startup check.
 #[derive(Debug)]
 pub struct Startup {
-    /// What its task publishes.
+    /// Its state, published by its task.
     pub status: watch::Receiver<Status>,
-    /// What it is about.
+    /// The container that it is about.
     pub container: Arc<Container>,
 }
 
 impl Startup {
-    /// Since when it has passed in the present incarnation.
+    /// Returns since when it has passed in the present incarnation.
     fn passed_at(&self) -> Option<Instant> {
         let status = self.status.borrow();
         let is_current = status.incarnation == self.container.incarnation().id;

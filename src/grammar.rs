@@ -44,15 +44,15 @@ pub const RESERVED: [&str; 3] = ["drain", "shutdown", "startup"];
 /// A check as the user means it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Spec {
-    /// Which probe it feeds.
+    /// The probe that it feeds.
     pub probe: Probe,
     /// The variable that defines it: `READINESS_MAIN_DB`.
     pub variable: String,
-    /// What it tries.
+    /// Its target.
     pub target: TargetSpec,
     /// The main container that it is about; `None`: the pod.
     pub container: Option<Arc<str>>,
-    /// When it runs.
+    /// Its timing.
     pub timing: Timing,
     /// Whether it can fail its probe.
     pub required: bool,
@@ -122,14 +122,14 @@ pub fn write(spec: &Spec) -> Vec<(String, String)> {
         .collect()
 }
 
-/// What was read, right and wrong.
+/// The result of reading, right and wrong.
 #[derive(Debug, Default)]
 pub struct Reading {
     /// The checks, those of a probe together.
     pub specs: Vec<Spec>,
     /// Checks whose target is wrong, with one of the same form in its place: for the errors of their options.
     pub broken: Vec<Spec>,
-    /// What is wrong.
+    /// The problems that were found.
     pub problems: Vec<Problem>,
 }
 

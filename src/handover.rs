@@ -1,4 +1,4 @@
-//! What supervisor and worker agree on: the socket, the memory and the news of those before it reach a worker
+//! The agreement of supervisor and worker: the socket, the memory and the news of those before it reach a worker
 //! in one message, on a line that is its standard input. Back come the signs that its loop turns.
 
 use std::fs::File;
@@ -17,13 +17,13 @@ use rustix::stdio::dup2_stdin;
 
 use crate::snapshot;
 
-/// How many bytes say how a worker ended, at most.
+/// The most bytes that say how a worker ended.
 const MAX_ENDED: usize = 1024;
 
-/// What is handed over beside the news.
+/// The number of descriptors that are handed over beside the news.
 const DESCRIPTORS: usize = 2;
 
-/// How often a worker was replaced, by the reason.
+/// The number of replaced workers, by the reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Restarts {
     /// It had died.
@@ -32,12 +32,12 @@ pub struct Restarts {
     pub hangs: u64,
 }
 
-/// What those before a worker left to it.
+/// The legacy of the workers before.
 #[derive(Debug)]
 pub struct Past {
-    /// What they knew, see [`crate::snapshot`].
+    /// Their knowledge, see [`crate::snapshot`].
     pub memory: File,
-    /// How many they were.
+    /// The number of those workers.
     pub restarts: Restarts,
 }
 
@@ -51,14 +51,14 @@ impl Past {
     }
 }
 
-/// What a worker is given.
+/// Everything that a worker is started with.
 #[derive(Debug)]
 pub struct Handover {
-    /// Where it answers.
+    /// The socket on which it answers.
     pub listener: TcpListener,
-    /// Where it goes on from.
+    /// The state from which it goes on.
     pub past: Past,
-    /// How the worker before it ended, such as `died by signal 9 (SIGKILL)`; `None` for the first one.
+    /// The end of the worker before it, such as `died by signal 9 (SIGKILL)`; `None` for the first one.
     pub ended: Option<String>,
 }
 

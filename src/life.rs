@@ -41,14 +41,14 @@ pub enum Sign<'a> {
     Asked {
         /// Which startup path, if it is one.
         path: Option<StartupPath>,
-        /// What is seen now of the witnesses that tell of its startup.
+        /// The witnesses that tell of its startup, as they are seen now.
         seen: &'a [Sight],
     },
     /// The kubelet was told by a startup path that the container has started.
     Told {
         /// Which one.
         path: StartupPath,
-        /// What was seen at that moment.
+        /// The witnesses as they were seen at that moment.
         seen: &'a [Sight],
     },
     /// Every witness that tells of the startup is there.
@@ -59,7 +59,7 @@ pub enum Sign<'a> {
     WitnessChanged,
 }
 
-/// What a sign leads to.
+/// The consequence of a sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
     /// The container is the one it was.
@@ -181,7 +181,7 @@ pub struct Life {
     has_news: bool,
 }
 
-/// What has to be remembered of a [`Life`] for the next worker.
+/// The part of a [`Life`] that the next worker has to know.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Remembered {
     /// The present incarnation.
@@ -194,7 +194,7 @@ pub struct Remembered {
     pub seen: Option<Instant>,
     /// Whether a check of this incarnation has passed.
     pub has_passed: bool,
-    /// What the kubelet was told in this incarnation.
+    /// The answers that the kubelet got in this incarnation.
     pub told: Vec<Told>,
 }
 
@@ -238,7 +238,7 @@ impl Life {
         self.incarnation
     }
 
-    /// Since when the container of this incarnation has been seen.
+    /// Returns since when the container of this incarnation has been seen.
     pub const fn seen(&self) -> Option<Instant> {
         self.seen
     }
@@ -251,7 +251,7 @@ impl Life {
     /// Returns whether a question of the kubelet at `now` would come after a pause: nobody asks about a container in its
     /// back-off.
     pub fn is_pause(&self, now: Instant) -> bool {
-        /// What a busy kubelet may be late.
+        /// The delay of a busy kubelet.
         const TOLERANCE: Duration = Duration::from_secs(2);
         let gap = self.gap(now);
         !self.usual_gap.is_zero() && gap.is_some_and(|gap| gap > self.usual_gap * 3 / 2 + TOLERANCE)

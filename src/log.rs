@@ -16,10 +16,10 @@ use tracing_subscriber::{Layer, fmt};
 
 use crate::outcome::one_line;
 
-/// How many lines wait for a slow reader before further ones are lost, and counted.
+/// The most lines that wait for a slow reader before further ones are lost, and counted.
 const WAITING_LINES: usize = 1024;
 
-/// How long the end of the process waits for its last lines to be taken.
+/// The longest time that the end of the process waits for its last lines to be taken.
 const LAST_LINES: Duration = Duration::from_millis(500);
 
 /// The writing thread; keep it until the process ends.
@@ -109,7 +109,7 @@ struct Queue {
     counts: Arc<Counts>,
 }
 
-/// What becomes of the lines.
+/// The destination of the lines.
 #[derive(Debug, Default)]
 struct Counts {
     /// Not written yet.

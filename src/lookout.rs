@@ -1,4 +1,4 @@
-//! How those who wait for a container and those who look for it reach each other.
+//! Brings together those who wait for a container and those who look for it.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
@@ -18,7 +18,7 @@ const HURRIED_PERIOD: Duration = Duration::from_millis(15);
 pub struct Lookout {
     woken: Notify,
     hurried: Notify,
-    /// How many callers wait.
+    /// The number of callers that wait.
     callers: AtomicUsize,
 }
 
@@ -64,7 +64,7 @@ impl Drop for Caller {
     }
 }
 
-/// How readers of a check reach its task: only to have it run sooner than it would.
+/// The way from readers of a check to its task: only to have it run sooner than it would.
 #[derive(Debug, Default)]
 pub struct Nudge {
     run: Notify,

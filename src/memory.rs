@@ -1,4 +1,5 @@
-//! What outlives a worker: the states of checks, the lives of containers, a drain. The next worker goes on from there.
+//! The memory that outlives a worker: the states of checks, the lives of containers, a drain. The next worker goes on
+//! from there.
 //!
 //! Each part has a place of its own in the memory that the supervisor holds, and one owner, the only one to write it.
 
@@ -37,7 +38,7 @@ pub struct Clock {
     pub monotonic: Duration,
 }
 
-/// What can be remembered.
+/// A state that can be remembered.
 pub trait Remember: Sized {
     /// Writes all of it.
     fn write(&self, writer: &mut Writer);

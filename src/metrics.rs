@@ -16,7 +16,7 @@ use prometheus::{HistogramOpts, IntCounterVec, Opts, Registry};
 use crate::handover::Restarts;
 use crate::pod::Pod;
 
-use process::Process;
+use process::ProcessCollector;
 pub use scrape::Scrape;
 
 /// Buckets of `health_proxy_schedule_delay_seconds`.
@@ -60,7 +60,7 @@ impl Metrics {
         registry.register(Box::new(http_requests.clone()))?;
         registry.register(Box::new(worker_restarts.clone()))?;
         registry.register(Box::new(build_info))?;
-        registry.register(Box::new(Process::starting()?))?;
+        registry.register(Box::new(ProcessCollector::starting()?))?;
         let metrics = Self { registry, worker_restarts, schedule_delay, http_requests };
         metrics.count_restarts(Restarts::default());
         Ok(metrics)

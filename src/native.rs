@@ -14,13 +14,13 @@ const FRAMING: [&str; 2] = ["content-length", "transfer-encoding"];
 /// A probe as it stands in a container.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Native {
-    /// What is tried.
+    /// The question that is asked.
     pub handler: Handler,
     /// When, in whole seconds, and how often.
     pub timing: Timing,
 }
 
-/// What a probe tries.
+/// The question of a probe.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Handler {
     /// `httpGet`

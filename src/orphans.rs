@@ -1,5 +1,5 @@
-//! What commands leave behind outside their process group, such as daemons. The supervisor adopts it, and it
-//! is ended as soon as every run that may have started it is over.
+//! Processes that commands leave behind outside their process group, such as daemons. The supervisor adopts them, and
+//! kills them as soon as every run that may have started them is over.
 
 use std::fs;
 use std::sync::{Mutex, OnceLock};
@@ -10,7 +10,7 @@ use nix::unistd::{Pid, getpid};
 use crate::lock::lock;
 use crate::proc_stat::ProcStat;
 
-/// Who adopts what our commands leave behind; unset where that is not our supervisor, as in `check`.
+/// The process that adopts what our commands leave behind; unset where that is not our supervisor, as in `check`.
 static ADOPTER: OnceLock<Pid> = OnceLock::new();
 
 /// The leaders of the runs that go on. One for the process, as its children are.

@@ -1,4 +1,4 @@
-//! What one run of a check comes to.
+//! The result of one run of a check.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -119,7 +119,7 @@ pub fn beginning(text: &str, limit: usize) -> Cow<'_, str> {
     Cow::Owned(format!("{}{CUT}", &text[..whole_characters(text, limit)]))
 }
 
-/// What stands where something was cut off.
+/// The mark of a text that was cut off.
 pub const CUT: &str = "…";
 
 /// Returns the length of the whole characters within the first `limit` bytes of a text.

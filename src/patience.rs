@@ -1,24 +1,24 @@
-//! How long it takes until the kubelet acts, at the most: pure arithmetic, natively and with the sidecar between.
+//! The longest time until the kubelet acts: pure arithmetic, natively and with the sidecar between.
 
 use std::time::Duration;
 
 use crate::grammar::Timing;
 
-/// How the kubelet asks `/livez` as shipped: 15 s from the first to the fourth, two crashes of a sidecar in a row.
+/// The kubelet's questions to `/livez` as shipped: 15 s from the first to the fourth, for two crashes of a sidecar.
 pub const LIVEZ: Asking = Asking { period: Duration::from_secs(5), failures: 4 };
 
-/// How the kubelet asks `/readyz` as shipped.
+/// The kubelet's questions to `/readyz` as shipped.
 pub const READYZ: Asking = Asking { period: Duration::from_secs(2), failures: 1 };
 
 /// The longest that `/startupz` lets the kubelet wait for an answer, as shipped.
 pub const STARTUP_WAIT: Duration = Duration::from_secs(9);
 
-/// How often the kubelet asks the sidecar, whose answers come at once.
+/// The pace of the kubelet's questions to the sidecar, whose answers come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
     /// Between two questions.
     pub period: Duration,
-    /// How many bad answers decide.
+    /// The bad answers in a row that decide.
     pub failures: u32,
 }
 

@@ -245,7 +245,7 @@ impl Pod {
         }
     }
 
-    /// Where nobody asks for the startup of a container, a witness tells that it is a different one.
+    /// Compares the witnesses where nobody asks for the startup of a container: they tell that it is a different one.
     fn compare_noted(&self, member: &Member, listeners: &Listeners) {
         let own = self.entries.iter().filter(|entry| Arc::ptr_eq(&entry.container, &member.container));
         let mut changed =

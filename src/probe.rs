@@ -4,7 +4,7 @@ use std::fmt;
 
 use crate::tracker::Health;
 
-/// What the kubelet asks of a container (`pkg/kubelet/prober`, `probeType`).
+/// The kubelet's questions about a container (`pkg/kubelet/prober`, `probeType`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Probe {
     /// Is the app to be restarted?

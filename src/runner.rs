@@ -35,7 +35,7 @@ enum Occasion {
     News,
 }
 
-/// When a check runs through one incarnation.
+/// The runs of a check through one incarnation.
 struct Course {
     schedule: Schedule,
     /// When the last run ended.
@@ -67,17 +67,17 @@ impl Course {
 
 /// The task of one check.
 pub struct Runner<A> {
-    /// What is configured.
+    /// Its configuration.
     pub check: Arc<Check>,
-    /// What is tried.
+    /// Its target.
     pub target: Arc<A>,
-    /// Where the state is published.
+    /// The channel on which the state is published.
     pub status: watch::Sender<Status>,
-    /// Where the next worker finds it.
+    /// The place where the next worker finds it.
     pub place: Place<RememberedCheck>,
     /// The startup of its container; absent for a startup check itself.
     pub gate: Arc<Gate>,
-    /// What the check is about: tells of new incarnations, and takes the signs of one.
+    /// The container that it is about: tells of new incarnations, and takes the signs of one.
     pub container: Arc<Container>,
     /// Asks for a run before the next is due.
     pub nudge: Arc<Nudge>,

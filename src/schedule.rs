@@ -1,4 +1,4 @@
-//! When a check runs next: the kubelet's ticker (`time.Ticker`) as a pure calculation.
+//! The time of a check's next run: the kubelet's ticker (`time.Ticker`) as a pure calculation.
 
 use std::time::Duration;
 

@@ -34,7 +34,7 @@ use crate::targets::dial::BoxStream;
 use direct::Direct;
 use limiter::{Activity, Answering, ConnectionLimiter};
 
-/// What the answers are made of.
+/// Everything that the answers are made of.
 #[derive(Debug)]
 pub struct AppState {
     /// The states.
@@ -45,7 +45,7 @@ pub struct AppState {
     pub details: bool,
     /// Whether only callers of this pod may see the page and the document behind it.
     pub is_status_private: bool,
-    /// What the kubelet's question for the startup has to carry, if that is configured; a secret.
+    /// The key that the kubelet's question for the startup has to carry, if that is configured; a secret.
     pub startup_key: Option<Box<str>>,
 }
 
@@ -55,17 +55,17 @@ const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 /// The largest request head, in bytes, and the size of a connection's buffers.
 const HEAD_LIMIT: usize = 8 * 1024;
 
-/// After which a connection is asked to end; a client that goes on opens another. It bounds what a slow
+/// The age at which a connection is asked to end; a client that goes on opens another. It bounds what a slow
 /// reader can hold.
 const LIFETIME: Duration = Duration::from_secs(30);
 
-/// After which an answer says that it is the last, so that a caller who goes on is not met by a closed connection.
+/// The age at which an answer says that it is the last, so that a caller who goes on is not met by a closed connection.
 const LAST_ANSWER: Duration = Duration::from_secs(20);
 
-/// How long requests in flight may take once the server ends.
+/// The longest time that requests in flight may take once the server ends.
 const LAST_REQUESTS: Duration = Duration::from_secs(1);
 
-/// How long to wait after an accept failed for want of descriptors or memory.
+/// The pause after an accept failed for want of descriptors or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Answers on `listener` until `shutdown`, then lets the requests in flight finish.

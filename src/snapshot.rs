@@ -1,4 +1,4 @@
-//! What a worker knew, written so that the next one can go on from there: records in memory that the
+//! The knowledge of a worker, written so that the next one can go on from there: records in memory that the
 //! supervisor holds and no file system sees.
 //!
 //! A record has two slots, and the older one is written. What was torn, is noise, or was written by another
@@ -15,7 +15,7 @@ use rustix::io::Errno;
 /// The longest payload of a record, in bytes.
 pub const MAX_PAYLOAD: usize = SLOT - HEADER;
 
-/// What a slot takes, in bytes; the head takes as much.
+/// The size of a slot in bytes; the head takes as much.
 const SLOT: usize = 512;
 
 /// Before the payload stand the checksum, the sequence number and the payload's length.
@@ -131,7 +131,7 @@ fn read(file: &File, seed: u64, offset: u64) -> Option<(u64, Vec<u8>)> {
     is_whole.then(|| (u64::from_le_bytes(*sequence), payload.to_vec()))
 }
 
-/// Where [`checksum`] begins.
+/// The value with which [`checksum`] begins.
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
 /// FNV-1a of 64 bits, gone on with from `seed`: against torn writes and noise, not against people.

@@ -1,4 +1,4 @@
-//! What a check publishes: one writer, its task; many readers, who only read.
+//! The published state of a check: one writer, its task; many readers, who only read.
 
 mod history;
 
@@ -29,13 +29,13 @@ pub struct Run {
     pub began: Instant,
     /// How long it took.
     pub duration: Duration,
-    /// What it came to.
+    /// Its outcome.
     pub outcome: Outcome,
     /// The beginning of what the app said, where it failed.
     pub said: Option<Arc<str>>,
 }
 
-/// What is counted since the sidecar began, over all incarnations.
+/// The counters since the sidecar began, over all incarnations.
 #[derive(Clone, Debug, Default)]
 pub struct Counts {
     /// Runs, by [`Kind::index`].
@@ -79,7 +79,7 @@ pub struct Status {
     pub first_success: Option<Instant>,
     /// When the failure threshold was last reached after a success of this incarnation.
     pub failed_after_success: Option<Instant>,
-    /// What showed, while the check was well, that its container is the one it was.
+    /// The witness that showed, while the check was well, that its container is the one it was.
     pub noted: Option<Witness>,
     /// When the next run is due, or was, where it has not ended yet; `None` while the check rests.
     pub due: Option<Instant>,
@@ -90,7 +90,7 @@ pub struct Status {
     pub last_success: Option<Duration>,
     /// The last runs, also of earlier incarnations.
     pub history: History,
-    /// What is counted.
+    /// Its counters.
     pub counts: Counts,
     /// When the first certificate of the chain ends that was presented last, in seconds since 1970; 0 before
     /// the first, `None` where the target has none.

@@ -1,4 +1,4 @@
-//! What a check tries: one file for each kind of target.
+//! The targets of checks: one file for each kind.
 
 mod content;
 mod database;
@@ -45,8 +45,8 @@ use running::Running;
 
 pub use stage::{Progress, SAID_LIMIT, Stage};
 
-/// How our requests name themselves: apps and meshes treat `kube-probe/` specially, so it comes first.
-const AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
+/// The name of our requests: apps and meshes treat `kube-probe/` specially, so it comes first.
+const PROBE_AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));
 
 /// Something that a check can try once: a real target, or a scripted one in tests.
 pub trait Attempt: Send + Sync {
@@ -137,7 +137,7 @@ impl Target {
     /// Makes a target of its data and the options that it understands.
     ///
     /// # Errors
-    /// What would be accepted instead.
+    /// The targets that would be accepted instead.
     pub fn new(spec: &TargetSpec, given: &mut Given) -> Result<Self, String> {
         Ok(match &spec.kind {
             Kind::Http(remote) => Http::new(remote, given)?.into(),

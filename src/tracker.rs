@@ -2,7 +2,7 @@
 //!
 //! It counts as the kubelet's worker does (`pkg/kubelet/prober/worker.go`, `doProbe`). No I/O, no clock.
 
-/// What a check says after its thresholds.
+/// The state of a check after its thresholds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
     /// The check passes.
@@ -21,7 +21,7 @@ impl Health {
     }
 }
 
-/// How many consecutive equal results decide.
+/// The equal results in a row that decide.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Thresholds {
     /// Consecutive successes that make a check healthy; at least 1.
@@ -42,7 +42,7 @@ impl Thresholds {
     }
 }
 
-/// What one more result did to the state.
+/// The effect of one more result on the state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Change {
     /// Nothing: below the threshold, or already decided so.

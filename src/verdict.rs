@@ -16,7 +16,7 @@ use crate::witness::Sight;
 
 pub use why::Why;
 
-/// What is known of the container that a check is about.
+/// The state of the container that a check is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Standing {
     /// The id of its present incarnation.
@@ -29,16 +29,16 @@ pub struct Standing {
     pub is_wired: bool,
 }
 
-/// What is known of one check when a question is asked.
+/// The facts about one check when a question is asked.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    /// What is configured.
+    /// Its configuration.
     pub check: &'a Check,
-    /// What its runs have shown.
+    /// The results of its runs.
     pub status: &'a Status,
-    /// What is known of its container.
+    /// The state of its container.
     pub container: Standing,
-    /// What a look for its witness shows now, where somebody looked.
+    /// The result of a look for its witness now, where somebody looked.
     pub sight: Option<&'a Sight>,
     /// The present time.
     pub now: Instant,
@@ -149,7 +149,7 @@ impl Facts<'_> {
     }
 }
 
-/// What an answer says of one check.
+/// An answer's line about one check.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Finding {
     /// It passes.
@@ -158,7 +158,7 @@ pub enum Finding {
     AnyOf {
         /// Their names.
         passing: Vec<String>,
-        /// How many checks it has.
+        /// The number of its checks.
         count: usize,
     },
     /// It passes, since it waits for startup.
@@ -194,7 +194,7 @@ pub fn of_group(members: Vec<(String, Finding)>) -> Finding {
     }
 }
 
-/// What an answer says as a whole.
+/// An answer as a whole.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verdict {
     /// A finding for each check, by name in alphabetical order.

@@ -8,13 +8,13 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-/// How often the worker gives a sign of life, and how often the supervisor looks for one.
+/// The time between two signs of life of the worker, and between two looks of the supervisor for one.
 pub const TICK: Duration = Duration::from_secs(1);
 
 /// A tick that comes so much later says that the supervisor did not get to run either.
 const MAX_DELAY: Duration = Duration::from_millis(500);
 
-/// How long a worker may be silent before it is judged by what it does.
+/// The longest silence of a worker before it is judged by what it does.
 const MAX_SILENCE: Duration = Duration::from_secs(5);
 
 /// A silent worker that used so much of a processor turns in a circle. A healthy loop never needs as much for one
@@ -30,11 +30,11 @@ const MIN_STILL_TICKS: u32 = 3;
 pub struct Look {
     /// The letter of `/proc/PID/stat`: `R` where it runs or waits for a processor.
     pub state: char,
-    /// What it has used of a processor since it began.
+    /// The CPU time that it has used since it began.
     pub used: Duration,
 }
 
-/// What to think of a worker.
+/// The judgement on a worker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Judgement {
     /// It gave a sign of life.
@@ -45,7 +45,7 @@ pub enum Judgement {
     Hung(Hang),
 }
 
-/// What a worker that hangs was doing.
+/// The occupation of a worker that hangs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Hang {
     /// It used so much of a processor.
@@ -74,7 +74,7 @@ pub struct Watchdog {
     silence: Option<Silence>,
 }
 
-/// What was seen since the last sign of life.
+/// The observations since the last sign of life.
 #[derive(Debug, Default)]
 struct Silence {
     /// Of the supervisor's own time.
@@ -139,7 +139,7 @@ mod tests {
         beats: bool,
         /// The worker's states, over and over; empty where it cannot be looked at.
         states: &'static str,
-        /// What it uses from one tick to the next, in milliseconds.
+        /// The CPU time from one tick to the next, in milliseconds.
         uses: u64,
     }
 

@@ -1,4 +1,4 @@
-//! What shows that a container is the one it was: the sockets that listen on its ports, and its processes.
+//! Witnesses: the listening sockets and the processes by which a container is known again.
 //!
 //! Anyone in the pod's network namespace may look for its sockets: no privilege is needed.
 
@@ -10,7 +10,7 @@ use std::net::{IpAddr, UdpSocket};
 
 use crate::proc_stat::ProcStat;
 
-/// How many sockets of a port are noted: a server may open one for each processor (`SO_REUSEPORT`), and one that is
+/// The most sockets that are noted of a port: a server may open one a processor (`SO_REUSEPORT`), and one that is
 /// the same is enough.
 pub const MAX_SOCKETS: usize = 8;
 
@@ -44,7 +44,7 @@ impl Process {
     }
 }
 
-/// What was there when a container was looked at.
+/// The witnesses that were there when a container was looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Witness {
     /// The sockets that listen on a port, by their inodes.
@@ -63,7 +63,7 @@ impl Witness {
     }
 }
 
-/// What a look for a check's witness shows.
+/// The result of a look for a check's witness.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Sight {
     /// The check has no witness, or it cannot be looked for.

@@ -1,4 +1,4 @@
-//! How the parts of the worker are put together: containers, their checks, and the task of each.
+//! Puts the parts of the worker together: containers, their checks, and the task of each.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -12,10 +12,10 @@ use crate::config::Config;
 use crate::handover::Past;
 use crate::log;
 
-/// Which fault the process that is to end shall have.
+/// The variable that names the fault of the process that is to end.
 const FAULT: &str = "FAULT_OF_A_TEST";
 
-/// After which a worker without the fault is told to end, so that a test fails rather than hangs.
+/// The time after which a worker without the fault is told to end, so that a test fails rather than hangs.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 async fn worker_with(fault: &str) -> Result<(), AppError> {

@@ -15,14 +15,14 @@ use crate::targets::dial::Stream;
 use crate::targets::http::exchange::{Answer, Limits, exchange};
 use crate::targets::reason::io_reason;
 
-/// After which a sidecar that does not answer is given up.
+/// The time after which a sidecar that does not answer is given up.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// How much of an answer of a sidecar is read: all of it.
+/// The most that is read of an answer of a sidecar: all of it.
 const LIMITS: Limits = Limits { read: usize::MAX, pieces: u32::MAX, body: usize::MAX };
 
-/// Who asks, unless somebody else is played.
-pub(super) const AGENT: &str = concat!("health-proxy/", env!("CARGO_PKG_VERSION"));
+/// The name of the caller, unless somebody else is played.
+pub(super) const CLI_AGENT: &str = concat!("health-proxy/", env!("CARGO_PKG_VERSION"));
 
 /// The variable that says where the sidecar listens.
 const LISTEN: &str = "HEALTH_PROXY_LISTEN";
@@ -132,7 +132,7 @@ fn run(method: &str, path: &str, wait: Duration) -> Result<Answer, CliError> {
     let addresses = addresses(std::env::var_os(LISTEN))?;
     let silent = |patience| AskError::NoAnswer(addresses[0], format!("nothing came within {patience:?}"));
     let once = async || {
-        let answer = timeout(PATIENCE, ask(&addresses, method, path, AGENT)).await;
+        let answer = timeout(PATIENCE, ask(&addresses, method, path, CLI_AGENT)).await;
         answer.unwrap_or_else(|_| Err(silent(PATIENCE)))
     };
     let answer = runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! What `--help` and `--version` print.
+//! The texts of `--help` and `--version`.
 
 /// Of the program.
 pub(super) const ALL: &str = "\
@@ -71,5 +71,5 @@ Shows an app that falls ill, a sidecar that watches it, and a stand-in for the k
 that restarts it, until it is interrupted.
 ";
 
-/// What `--version` prints.
+/// The output of `--version`.
 pub(super) const VERSION: &str = concat!("health-proxy ", env!("CARGO_PKG_VERSION"), "\n");

@@ -8,16 +8,16 @@ use crate::probe::Probe;
 use crate::server::document::{CheckPart, Document, IncarnationPart, ProbePart, StreakPart};
 use crate::table::{self, span};
 
-/// How many of the last runs a line shows.
+/// The number of the last runs that a line shows.
 const RUNS_SHOWN: usize = 20;
 
-/// How much of a reason a line shows, in characters; the verdicts tell it whole.
+/// The part of a reason that a line shows, in characters; the verdicts tell it whole.
 const REASON_SHOWN: usize = 60;
 
-/// What the columns say that do not say it themselves.
+/// The explanation of the columns that need one.
 const LEGEND: &str = "\nLAST RUNS: . success, F failure, T timeout, the newest last. STREAK: equal results in a row / how many decide.\n";
 
-/// What an unhealthy probe or check looks like, and what a healthy one does.
+/// The colours of an unhealthy and of a healthy probe or check.
 const RED: &str = "\x1b[1;31m";
 const GREEN: &str = "\x1b[32m";
 const PLAIN: &str = "\x1b[0m";
@@ -77,7 +77,7 @@ fn verdict(text: &mut String, document: &Document, probe: &ProbePart, has_colour
     }
 }
 
-/// What the app said to a check that fails.
+/// Writes the app's words to a check that fails.
 fn said(text: &mut String, document: &Document, probe: &str, name: &str) {
     let mut checks = document.checks.iter();
     let check = checks.find(|check| check.probe == probe && check.name == name);

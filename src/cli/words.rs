@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::help;
 
-/// What the program is to do, as somebody typed it.
+/// The task of the program, as somebody typed it.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Command<'a> {
     /// Run the sidecar.
@@ -17,18 +17,18 @@ pub(super) enum Command<'a> {
     Print(&'static str),
 }
 
-/// What `get` asks the running sidecar.
+/// The question of `get` to the running sidecar.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) struct Question<'a> {
     pub(super) what: What,
     pub(super) verbose: bool,
     pub(super) json: bool,
     pub(super) container: Option<&'a str>,
-    /// How long to ask again and again; zero: once.
+    /// The time to ask again and again; zero: once.
     pub(super) wait: Duration,
 }
 
-/// Which of the sidecar's answers is wanted.
+/// The answer of the sidecar that is wanted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum What {
     Livez,
@@ -55,7 +55,7 @@ impl What {
     }
 }
 
-/// What cannot be understood.
+/// Words that cannot be understood.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum WordsError {
     #[error("unknown command {0:?}; see health-proxy --help")]

@@ -11,25 +11,25 @@ use crate::grammar::{Env, OWN_PREFIX, Problem, nearest, values};
 /// The sidecar's own settings.
 #[derive(Debug)]
 pub struct Settings {
-    /// Where to listen, if that is configured.
+    /// The address to listen on, if that is configured.
     pub listen: Option<SocketAddr>,
-    /// What is logged.
+    /// The levels of the log.
     pub log: Targets,
-    /// How a line is written, if that is configured.
+    /// The format of a line, if that is configured.
     pub log_format: Option<LogFormat>,
-    /// How long to keep answering after SIGTERM.
+    /// The time after SIGTERM in which it keeps answering.
     pub shutdown_delay: Duration,
     /// Whether reasons are told to callers.
     pub details: bool,
-    /// How long a liveness failure stands at least; `None`: until the first success.
+    /// The time that a liveness failure stands at least; `None`: until the first success.
     pub liveness_hold: Option<Duration>,
     /// Whether only callers of this pod may see the page and the document behind it.
     pub is_status_private: bool,
-    /// What the kubelet's question to `/startupz` has to carry, if that is configured; a secret.
+    /// The key that the kubelet's question to `/startupz` has to carry, if that is configured; a secret.
     pub startup_key: Option<Box<str>>,
 }
 
-/// How a log line is written.
+/// The format of a log line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
     /// For people.
@@ -55,7 +55,7 @@ struct Written {
 /// The one setting whose value is never shown.
 const STARTUP_KEY: &str = "HEALTH_PROXY_STARTUP_KEY";
 
-/// How long a liveness failure stands by default: the kubelet's side needs up to 20 s as shipped.
+/// The time that a liveness failure stands by default: the kubelet's side needs up to 20 s as shipped.
 const LIVENESS_HOLD: Duration = Duration::from_secs(30);
 
 /// The variables behind the fields of [`Written`].

@@ -9,12 +9,12 @@ use super::references::Resolver;
 pub struct Command {
     /// Its name, not empty.
     pub program: String,
-    /// What it is given.
+    /// Its arguments.
     pub arguments: Vec<String>,
 }
 
 impl Command {
-    /// How a command begins as a target.
+    /// The beginning of a command as a target.
     pub(super) const PREFIX: &str = "exec:";
 
     /// Returns the command with what its words refer to.

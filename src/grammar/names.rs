@@ -1,4 +1,4 @@
-//! Which variable is a check, which is an option of one, and which is neither.
+//! Tells which variable is a check, which is an option of one, and which is neither.
 
 use std::collections::BTreeMap;
 

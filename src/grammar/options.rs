@@ -48,7 +48,7 @@ impl fmt::Display for Problem {
 /// An option by the end of its variable's name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct OptionName {
-    /// What follows the check's variable and an underscore: `PERIOD_SECONDS`.
+    /// The end of its variable, after the check's variable and an underscore: `PERIOD_SECONDS`.
     pub suffix: &'static str,
     /// Whether an option without a check's name sets the default of the probe.
     pub has_probe_default: bool,
@@ -79,7 +79,7 @@ macro_rules! options {
     };
 }
 
-/// What is special about an option.
+/// A peculiarity of an option.
 enum Nature {
     /// May stand without a check's name.
     Common,

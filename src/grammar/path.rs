@@ -1,6 +1,6 @@
 //! Targets that are an absolute path.
 
-/// What `sun_path` holds (unix(7)), but for the byte that ends it.
+/// The room of `sun_path` (unix(7)) in bytes, without the one that ends it.
 const LONGEST_SOCKET: usize = 107;
 
 /// An absolute path.

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::remote::percent_encoded;
 use super::secrets::Secrets;
 
-/// What begins a reference, and what takes that meaning from it.
+/// The beginning of a reference, and the character that takes that meaning from it.
 const BEGIN: &str = "$(";
 const LITERAL: &str = "$$(";
 

@@ -12,9 +12,9 @@ pub struct Remote {
     pub scheme: Scheme,
     /// `USER:PASS`.
     pub user: Option<User>,
-    /// Where it is.
+    /// Its address.
     pub at: At,
-    /// What follows, the slash included: the path and the query, or a service.
+    /// The rest, the slash included: the path and the query, or a service.
     pub path: String,
 }
 
@@ -32,11 +32,11 @@ impl fmt::Debug for User {
 pub struct Login {
     /// May be empty.
     pub user: Vec<u8>,
-    /// What follows the first colon.
+    /// The text after the first colon.
     pub password: Option<Vec<u8>>,
 }
 
-/// Where connections lead.
+/// The end of a connection.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum At {
     /// A host and its port.

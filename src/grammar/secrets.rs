@@ -9,7 +9,7 @@ const LEAST_SECRET: usize = 3;
 /// The same for a word of a longer value.
 const LEAST_WORD: usize = 6;
 
-/// What stands in the place of a value that no variable's name can stand for.
+/// The text in the place of a value that no variable's name can stand for.
 const HIDDEN: &str = "(hidden)";
 
 /// Values that must not be printed, and what is printed instead of each; the longest first, since one may be a part of

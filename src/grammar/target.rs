@@ -1,4 +1,4 @@
-//! What a target's text says, by its beginning: one row for each form, one variant for each kind.
+//! Targets as text: one row for each form, one variant for each kind.
 //!
 //! A row names the form's beginning, what errors call it, a target that is right, and the function that reads what
 //! follows the beginning. The kind's data is one of the shapes of `remote`, `path` and `command`, which write
@@ -26,21 +26,21 @@ trait Shape {
     }
 }
 
-/// How a target may begin.
+/// The beginning of a target.
 #[derive(Debug)]
 pub struct Form {
     /// The beginning itself.
     pub prefix: &'static str,
-    /// What errors call such a target.
+    /// The name of such a target in errors.
     pub title: &'static str,
-    /// What may follow the beginning.
+    /// An example of the text after the beginning.
     example: &'static str,
     read: fn(&str) -> Result<Kind, String>,
 }
 
 macro_rules! kinds {
     ($($(#[$doc:meta])* $kind:ident($shape:ty) { $(($prefix:expr, $title:literal, $example:literal, $read:expr))+ })+) => {
-        /// What a target tries, as data.
+        /// A target as data.
         #[derive(Clone, Debug, PartialEq, Eq)]
         pub enum Kind {
             $($(#[$doc])* $kind($shape),)+
@@ -123,13 +123,13 @@ kinds! {
 /// A target as the user means it.
 #[derive(Clone, Debug)]
 pub struct TargetSpec {
-    /// How it begins.
+    /// Its beginning.
     pub form: &'static Form,
-    /// What follows, what it refers to included.
+    /// The rest, with what it refers to.
     pub kind: Kind,
     /// The whole as it was written, where it refers to other variables.
     referring: Option<String>,
-    /// What those hold.
+    /// The values of those.
     secrets: Secrets,
 }
 
@@ -137,7 +137,7 @@ impl TargetSpec {
     /// Reads a target that refers to no variable.
     ///
     /// # Errors
-    /// What would be accepted instead.
+    /// The targets that would be accepted instead.
     pub fn read(value: &str) -> Result<Self, String> {
         Self::read_referring(value, &Variables::default())
     }
@@ -145,7 +145,7 @@ impl TargetSpec {
     /// Reads a target that may refer to `variables`.
     ///
     /// # Errors
-    /// What would be accepted instead.
+    /// The targets that would be accepted instead.
     pub fn read_referring(value: &str, variables: &Variables) -> Result<Self, String> {
         let form = Self::form_of(value).ok_or_else(|| format!("not a target; accepted: {}", accepted()))?;
         let rest = &value[form.prefix.len()..];

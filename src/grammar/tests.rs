@@ -1,4 +1,4 @@
-//! What is written is read back the same.
+//! Text that is written is read back the same.
 
 use std::ffi::OsString;
 

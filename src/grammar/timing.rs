@@ -1,4 +1,4 @@
-//! When a check runs and how often it has to agree with itself: the kubelet's own fields.
+//! The timing of a check: when it runs and how often it has to agree with itself, in the kubelet's own fields.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::tracker::Thresholds;
 /// The least period and timeout, in seconds.
 const LEAST: f64 = 0.01;
 
-/// When a check runs and how often it has to agree with itself.
+/// The timing of a check: when it runs and how often it has to agree with itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Timing {
     /// From the beginning of an incarnation to the first run.
@@ -19,9 +19,9 @@ pub struct Timing {
     pub period: Duration,
     /// The same from the first failing run until the check is healthy again, where it differs.
     pub unhealthy_period: Option<Duration>,
-    /// After which a run without a result has failed.
+    /// The time after which a run without a result has failed.
     pub timeout: Duration,
-    /// How many equal results decide.
+    /// The equal results in a row that decide.
     pub thresholds: Thresholds,
 }
 

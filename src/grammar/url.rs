@@ -42,7 +42,7 @@ pub struct Authority {
     pub port: u16,
 }
 
-/// What is accepted as an authority.
+/// The authorities that are accepted.
 const AUTHORITY: &str = "accepted: HOST:PORT or :PORT with a port from 1 to 65535, such as :8080";
 
 /// Why a port has no name here.
@@ -59,7 +59,7 @@ impl Authority {
     /// Reads `HOST:PORT`, `[::1]:PORT`, `::1:PORT` or `:PORT`; without a port, `default_port` is taken.
     ///
     /// # Errors
-    /// What is accepted.
+    /// The authorities that are accepted.
     pub fn parse(text: &str, default_port: Option<u16>) -> Result<Self, String> {
         let (host, port) = match text.strip_prefix('[') {
             Some(rest) => {
@@ -131,7 +131,7 @@ impl Url {
     /// Reads what follows `scheme://` and the user information; `default_port` applies without a port.
     ///
     /// # Errors
-    /// What is accepted.
+    /// The authorities and paths that are accepted.
     pub fn parse(scheme: Scheme, rest: &str, default_port: Option<u16>) -> Result<Self, String> {
         let rest = rest.split('#').next().unwrap_or_default();
         let end = rest.find(['/', '?']).unwrap_or(rest.len());

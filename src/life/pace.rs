@@ -1,11 +1,11 @@
-//! How fast incarnations may follow one another where callers ask for them.
+//! The pace at which incarnations may follow one another where callers ask for them.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// How often a question alone may begin an incarnation: anybody in the cluster can pretend to be the kubelet, and
-/// each one makes all checks run. No container is restarted more often than once a second for long.
+/// The pace at which mere questions may begin incarnations: anybody in the cluster can pretend to be the kubelet, and
+/// each incarnation makes all checks run. No container is restarted more often than once a second for long.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Pace {
     /// When the present ones are paid off.

@@ -200,7 +200,7 @@ fn the_next_worker_is_told_only_what_is_new() {
     assert!(it.life.take_news().is_some());
 }
 
-/// What can happen in a pod with one witness.
+/// The events in a pod with one witness.
 #[derive(Clone, Copy, Debug)]
 enum Event {
     /// The container, or what runs in it, opens its port anew.

@@ -14,7 +14,7 @@ use crate::status::{Run, Status};
 use crate::tracker::{Health, Tracker};
 use crate::witness::Witness;
 
-/// What is remembered of a [`Status`]: what answers are made of, and no counters or history.
+/// The part of a [`Status`] that is remembered: enough for the answers, without counters and history.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RememberedCheck {
     incarnation: u64,

@@ -1,4 +1,4 @@
-//! What one worker kept, the next one knows.
+//! The next worker knows everything that one kept.
 
 use proptest::prelude::*;
 

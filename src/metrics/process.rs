@@ -19,15 +19,15 @@ use crate::unix_time;
 
 /// Collects what is there to be had: without `/proc`, not all of it.
 #[derive(Debug)]
-pub(super) struct Process {
+pub(super) struct ProcessCollector {
     started: Duration,
     page_size: u64,
     descriptions: Vec<Desc>,
 }
 
-/// What one look at the process finds.
+/// The result of one look at the process.
 struct Seen<'a> {
-    process: &'a Process,
+    process: &'a ProcessCollector,
     stat: Option<Stat>,
 }
 
@@ -57,7 +57,7 @@ const METRICS: [Row; 7] = [
     }),
 ];
 
-impl Process {
+impl ProcessCollector {
     /// Describes this process, which has just started.
     ///
     /// # Errors
@@ -72,7 +72,7 @@ impl Process {
     }
 }
 
-impl Collector for Process {
+impl Collector for ProcessCollector {
     fn desc(&self) -> Vec<&Desc> {
         self.descriptions.iter().collect()
     }
@@ -170,7 +170,7 @@ mod tests {
         let stat = Stat::read().unwrap();
         assert!(stat.threads.abs_diff(of("Threads:")) < 16, "{stat:?}");
         assert!(stat.virtual_bytes.abs_diff(of("VmSize:") * 1024) < 64 << 20, "{stat:?}");
-        let resident = stat.resident_pages * Process::starting().unwrap().page_size;
+        let resident = stat.resident_pages * ProcessCollector::starting().unwrap().page_size;
         assert!(resident.abs_diff(of("VmRSS:") * 1024) < 8 << 20, "{resident}");
     }
 }

@@ -13,14 +13,14 @@ use super::checks::FAMILIES;
 use crate::pod::{Pod, Scope};
 use crate::probe::Probe;
 
-/// How large a piece is at least, in bytes, unless it is the last.
+/// The least size of a piece, unless it is the last.
 const MIN_PIECE_BYTES: usize = 32 * 1024;
 
 /// About how much there is once, and of a check, in bytes: room that need not grow.
 const ONCE_BYTES: usize = 6 * 1024;
 const CHECK_BYTES: usize = 2560;
 
-/// How many checks are collected at once: the messages of a check take four times the space of their text.
+/// The most checks that are collected at once: the messages of a check take four times the space of their text.
 const MAX_COLLECTED_CHECKS: usize = 32;
 
 /// The pieces of an answer to `/metrics`, each of whole lines.
@@ -31,7 +31,7 @@ pub struct Scrape {
     text: String,
     /// Of [`FAMILIES`].
     family: usize,
-    /// How many checks of the family are done.
+    /// The number of checks of the family that are done.
     done: usize,
     /// Whether the family has its head.
     has_head: bool,

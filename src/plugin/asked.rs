@@ -1,4 +1,4 @@
-//! What a probe asks the sidecar, and which checks answer: the way from a probe to the variables.
+//! The question of a probe to the sidecar, and the checks that answer: the way from a probe to the variables.
 
 use super::env;
 use super::pod::{Container, PlacedProbe, Pod};
@@ -9,11 +9,11 @@ use crate::probe::Probe;
 /// A question to the sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Asked {
-    /// Which of its paths; `None` for its own health.
+    /// The path that is asked for; `None` for its own health.
     pub about: Option<Probe>,
     /// The container that is asked about; `None`: the whole pod.
     pub container: Option<String>,
-    /// How long the answer may be waited for, in seconds.
+    /// The longest time that the answer may be waited for, in seconds.
     pub wait: u64,
 }
 

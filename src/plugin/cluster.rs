@@ -4,7 +4,7 @@ use std::process::{Command, Stdio};
 
 use form_urlencoded::byte_serialize;
 
-/// How long one question may take.
+/// The longest time that one question may take.
 const PATIENCE: &str = "--request-timeout=10s";
 
 /// Options of kubectl itself, which are handed on.
@@ -50,7 +50,7 @@ impl Cluster {
     /// Asks the API server for a path.
     ///
     /// # Errors
-    /// What kubectl says.
+    /// The message of kubectl.
     pub fn get(&self, path: &str) -> Result<String, String> {
         self.run(&["get", "--raw", path, PATIENCE])
     }

@@ -1,4 +1,4 @@
-//! What is dangerous or odd about a pod's probes: the judgement of `explain`.
+//! Dangerous or odd things about a pod's probes: the judgement of `explain`.
 
 mod relay;
 mod wiring;
@@ -32,9 +32,9 @@ impl fmt::Display for Finding {
 pub struct Relay<'p> {
     /// Its container.
     pub sidecar: &'p Container,
-    /// Where it listens.
+    /// The port on which it listens.
     pub port: u16,
-    /// What it checks.
+    /// Its checks.
     pub checks: Checks,
 }
 

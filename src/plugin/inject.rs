@@ -16,16 +16,16 @@ use crate::config::Config;
 use crate::patience;
 use crate::probe::Probe;
 
-/// What became of a text.
+/// The result for a text.
 #[derive(Debug)]
 pub struct Injected {
     /// The text with its sidecars.
     pub text: String,
-    /// What was done with each pod, in their order, and what it was and is.
+    /// The change of each pod, in their order, and the pod before and after.
     pub pods: Vec<(Done, View, View)>,
 }
 
-/// What was done with a pod.
+/// The change of a pod.
 #[derive(Debug, Default)]
 pub struct Done {
     /// Its kind and name.
@@ -36,7 +36,7 @@ pub struct Done {
     pub moved: Vec<(String, Probe)>,
     /// The probes that stay native, by container, and why.
     pub stays: Vec<(String, Probe, String)>,
-    /// What the sidecar has to be allowed for commands in other containers.
+    /// The capabilities that the sidecar needs for commands in other containers.
     pub capabilities: Vec<&'static str>,
 }
 

@@ -1,4 +1,4 @@
-//! What is read: files or standard input, and the errors that name a place in them.
+//! The input: files or standard input, and the errors that name a place in them.
 
 use std::fmt;
 use std::io::Read;
@@ -13,7 +13,7 @@ const DOCUMENT_LIMIT: usize = 32 * 1024 * 1024;
 pub struct Input {
     /// The file's name; `-` for standard input.
     pub name: String,
-    /// What it holds.
+    /// Its content.
     pub text: String,
 }
 

@@ -14,7 +14,7 @@ use super::set::Set;
 use super::sidecar::Source;
 use super::uninject::uninject;
 
-/// What the words of a filter ask for.
+/// The meaning of a filter's words.
 #[derive(Debug, Default)]
 struct Asked {
     files: Vec<String>,

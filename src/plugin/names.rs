@@ -1,8 +1,8 @@
-//! What the check of a container is called: as the container, unless that name means something else already.
+//! The names of checks: as the container, unless that name means something else already.
 
 use crate::grammar::{RESERVED, options};
 
-/// What is added to a name that is taken.
+/// The end of a name that is taken without it.
 const MORE: &str = "-app";
 
 /// Returns the name of the checks of `container`, one of the containers called `all`.

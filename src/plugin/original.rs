@@ -1,4 +1,4 @@
-//! What stood where `inject` changed something, kept in an annotation of the pod: `uninject` puts it back.
+//! The text that `inject` replaced, kept in an annotation of the pod: `uninject` puts it back.
 //!
 //! Probes are kept as they were written, comments included. The value is YAML:
 //!
@@ -16,7 +16,7 @@ use super::yaml::{Data, Editor, Tree};
 /// The annotation's name.
 pub const ANNOTATION: &str = "health-proxy.io/native-probes";
 
-/// What is kept.
+/// Everything that is kept.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Original {
     /// Probes as they were.
@@ -34,7 +34,7 @@ pub struct KeptProbe {
     pub field: String,
     /// The field as it was written, at the left margin.
     pub source: String,
-    /// What it means.
+    /// Its meaning.
     pub data: Data,
 }
 

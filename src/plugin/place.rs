@@ -5,7 +5,7 @@ use super::original::{ANNOTATION, Original};
 use super::pod::Pod;
 use super::yaml::{Data, Editor, Id, Tree};
 
-/// Where in a list something belongs.
+/// A place in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Where {
     /// Before all others.

@@ -1,4 +1,4 @@
-//! What `inject` would do with a pod: which probes become checks, which stay, and which pods are left alone.
+//! The plan of `inject` for a pod: which probes become checks, which stay, and which pods are left alone.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use crate::native::{Handler, Untranslatable};
 use crate::patience;
 use crate::probe::Probe;
 
-/// What the user asked for.
+/// The wishes of the user.
 #[derive(Clone, Debug, Default)]
 pub struct Options {
     /// The sidecar's image.
@@ -26,12 +26,12 @@ pub struct Options {
     pub set: Vec<(String, String)>,
 }
 
-/// What is to be done with a pod.
+/// The plan for a pod.
 #[derive(Debug)]
 pub struct Plan<'p> {
     /// The sidecar's port.
     pub port: u16,
-    /// What changes, by container.
+    /// The changes, by container.
     pub wired: Vec<Wired<'p>>,
     /// The capabilities that the sidecar needs for commands in other containers.
     pub capabilities: Vec<&'static str>,
@@ -39,7 +39,7 @@ pub struct Plan<'p> {
     pub idle: Option<String>,
 }
 
-/// What changes in a container.
+/// The changes in a container.
 #[derive(Debug)]
 pub struct Wired<'p> {
     /// Which.
@@ -50,11 +50,11 @@ pub struct Wired<'p> {
     pub moved: Vec<(&'p PlacedProbe, Spec)>,
     /// The probes that stay, and why.
     pub stays: Vec<(Probe, String)>,
-    /// How long a startup probe that is added lets the app boot.
+    /// The time that an added startup probe lets the app boot.
     pub added_boot: Option<Duration>,
 }
 
-/// What stands in the way of a sidecar.
+/// An obstacle to a sidecar.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Obstacle {
     /// The pod is left as it is, with a reason.
@@ -63,17 +63,17 @@ pub enum Obstacle {
     Wrong(usize, String),
 }
 
-/// What a command needs to run in the container of another user.
+/// The capabilities for a command in the container of another user.
 const FOR_ANYBODY: [&str; 5] = ["SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID", "KILL"];
 
-/// What it needs where both are root.
+/// The capabilities for a command where both are root.
 const FOR_ROOT: [&str; 1] = ["SYS_CHROOT"];
 
 impl<'p> Plan<'p> {
     /// Makes a plan for a pod; `default_port` is the port as shipped.
     ///
     /// # Errors
-    /// What stands in the way.
+    /// The obstacle.
     pub fn of(pod: &'p Pod<'_, '_>, options: &'p Options, default_port: u16) -> Result<Self, Obstacle> {
         let port = obstacles(pod, options, default_port)?;
         let planner = Planner { pod, options, port };

@@ -3,11 +3,11 @@
 use super::input::{Fault, Input};
 use super::probe;
 use super::workload::Workload;
-use super::yaml::{Data, Entry, Id, Tree};
+use super::yaml::{Data, Id, MapEntry, Tree};
 use crate::native::{Native, Port};
 use crate::probe::Probe;
 
-/// How the sidecar's container is called.
+/// The name of the sidecar's container.
 pub const SIDECAR: &str = "health-proxy";
 
 /// A pod and its containers.
@@ -15,7 +15,7 @@ pub const SIDECAR: &str = "health-proxy";
 pub struct Pod<'a, 't> {
     /// The text that it stands in.
     pub tree: &'a Tree<'t>,
-    /// Where it stands.
+    /// The workload that it stands in.
     pub workload: Workload,
     /// The init containers, native sidecars among them.
     pub inits: Vec<Container>,
@@ -58,7 +58,7 @@ pub struct DeclaredPort {
 pub struct PlacedProbe {
     /// Which one it is.
     pub probe: Probe,
-    /// What it asks.
+    /// Its question.
     pub native: Native,
     /// Its `terminationGracePeriodSeconds`.
     pub grace: Option<Data>,
@@ -99,7 +99,7 @@ impl<'a, 't> Pod<'a, 't> {
     /// Reads the pods of all documents.
     ///
     /// # Errors
-    /// What is wrong with any of them.
+    /// The faults of all of them.
     pub fn all(input: &Input, tree: &'a Tree<'t>) -> Result<Vec<Self>, Vec<Fault>> {
         let (mut pods, mut faults) = (Vec::new(), Vec::new());
         for workload in Workload::all(tree) {
@@ -237,7 +237,7 @@ impl Reader<'_, '_> {
         let named = |(line, message): probe::Wrong| (line, format!("container {name}: {message}"));
         let native = native.map_err(|wrong| self.wrong.push(named(wrong))).ok()?;
         let grace = self.tree.at(node, &["terminationGracePeriodSeconds"]).map(|id| Data::of(self.tree, id));
-        let own: Option<Entry> = self.tree.entry(container, probe::field(probe));
+        let own: Option<MapEntry> = self.tree.entry(container, probe::field(probe));
         let line = own.map_or(node, |entry| entry.key);
         Some(PlacedProbe { probe, native, grace, node, is_own: own.is_some(), line: self.tree.line(line) })
     }

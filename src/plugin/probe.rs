@@ -12,7 +12,7 @@ use crate::tracker::Thresholds;
 /// The handlers that a probe may have.
 const HANDLERS: [&str; 4] = ["httpGet", "tcpSocket", "grpc", "exec"];
 
-/// What is wrong with a probe: the line and a text.
+/// A fault of a probe: its line and a text.
 pub type Wrong = (usize, String);
 
 /// Returns the field of a container that holds a probe.
@@ -27,7 +27,7 @@ pub const fn field(probe: Probe) -> &'static str {
 /// Reads a probe.
 ///
 /// # Errors
-/// What the API server would refuse, and where.
+/// The fault for which the API server would refuse it.
 pub fn read(tree: &Tree<'_>, probe: Probe, node: Id) -> Result<Native, Wrong> {
     let set: Vec<_> = HANDLERS.iter().filter_map(|name| Some((*name, tree.at(node, &[name])?))).collect();
     let [(name, handler)] = set[..] else {

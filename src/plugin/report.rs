@@ -1,4 +1,4 @@
-//! What is said of each pod: the times before and after, what moved, what is dangerous.
+//! The report on each pod: the times before and after, what moved, what is dangerous.
 
 use super::asked::Checks;
 use super::findings::{Finding, Relay, findings};
@@ -9,25 +9,25 @@ use super::sidecar::Source;
 use super::times::{Time, Times};
 use crate::probe::Probe;
 
-/// What is known of a pod without its text.
+/// The facts about a pod without its text.
 #[derive(Clone, Debug)]
 pub struct View {
     /// Its kind and name.
     pub title: String,
     /// Its containers but the sidecar, in their order.
     pub containers: Vec<ContainerView>,
-    /// What is to be said.
+    /// The remarks about it.
     pub findings: Vec<Finding>,
 }
 
-/// What is known of a container.
+/// The facts about a container.
 #[derive(Clone, Debug)]
 pub struct ContainerView {
     /// Its name.
     pub name: String,
     /// Its probes, and whether each asks the sidecar.
     pub probes: Vec<(Probe, bool)>,
-    /// How long things take.
+    /// The times that things take.
     pub times: Times,
 }
 

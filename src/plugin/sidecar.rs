@@ -13,7 +13,7 @@ const SOURCE: &str = include_str!("../../k8s/component/settings/health-proxy.yam
 /// The variable that says where the sidecar listens.
 const LISTEN: &str = "HEALTH_PROXY_LISTEN";
 
-/// What a pod is given.
+/// The sidecar that a pod gets.
 #[derive(Debug)]
 pub struct Source {
     container: Data,
@@ -21,7 +21,7 @@ pub struct Source {
     volume: Data,
 }
 
-/// How a pod's sidecar differs from the source.
+/// The differences of a pod's sidecar from the source.
 #[derive(Debug)]
 pub struct Settings<'a> {
     /// The image, if it differs.

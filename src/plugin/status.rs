@@ -15,13 +15,13 @@ use super::sidecar::Source;
 
 use asked::PodStatus;
 
-/// How often a cluster that is watched is asked.
+/// The time between two questions to a cluster that is watched.
 const EVERY: Duration = Duration::from_secs(2);
 
-/// What clears a terminal.
+/// The escape sequence that clears a terminal.
 const CLEAR: &str = "\x1b[H\x1b[2J\x1b[3J";
 
-/// What the words ask for.
+/// The meaning of the words on the command line.
 #[derive(Debug, Default)]
 struct Wanted {
     name: Option<String>,

@@ -1,4 +1,4 @@
-//! How long things take at the most for one container: natively, or through the sidecar.
+//! The longest times that things take for one container: natively, or through the sidecar.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use crate::grammar::{Kind, Spec, values};
 use crate::patience::{self, Asking};
 use crate::probe::Probe;
 
-/// How long something takes at the most.
+/// The longest time that something takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Time {
     /// As long as that.
@@ -33,7 +33,7 @@ pub struct Times {
     pub boot: Time,
 }
 
-/// What the sidecar of a pod knows: its port and its checks.
+/// The knowledge of a pod's sidecar: its port and its checks.
 pub type Relay<'a> = Option<(u16, &'a Checks)>;
 
 impl fmt::Display for Time {

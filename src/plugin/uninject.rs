@@ -14,12 +14,12 @@ use crate::grammar::{self, Spec, variable, write};
 use crate::native::Native;
 use crate::probe::Probe;
 
-/// What became of a text.
+/// The result for a text.
 #[derive(Debug)]
 pub struct Uninjected {
     /// The text without sidecars.
     pub text: String,
-    /// What is to be said of each pod: its kind and name, and a line each.
+    /// The report on each pod: its kind and name, and a line each.
     pub pods: Vec<(String, Vec<String>)>,
 }
 

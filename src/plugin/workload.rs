@@ -1,4 +1,4 @@
-//! Where the pods are: every object, of any kind and group, that holds a pod or a template of one.
+//! Workloads: every object, of any kind and group, that holds a pod or a template of one.
 
 use super::yaml::{Id, Tree};
 

@@ -14,7 +14,7 @@ mod write;
 pub use data::Data;
 pub use edit::Editor;
 pub use read::YamlError;
-pub use tree::{Document, Entry, Id, Tree, Value};
+pub use tree::{Document, Id, MapEntry, Tree, Value};
 
 #[cfg(test)]
 mod tests;

@@ -10,13 +10,13 @@ use super::{Entry, Pod, Scope};
 use crate::probe::Probe;
 use crate::verdict::Why;
 
-/// How long to wait where nothing can change by time alone.
+/// The time to wait where nothing can change by time alone.
 const IDLE: Duration = Duration::from_secs(3600);
 
 /// Between two looks: a thousand checks that change at once are one change.
 const PAUSE: Duration = Duration::from_millis(100);
 
-/// What was told last.
+/// The state that was told last.
 #[derive(Debug)]
 struct Told {
     /// Whether each probe of each scope passes.

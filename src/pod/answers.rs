@@ -1,4 +1,4 @@
-//! What the paths of the probes answer: the findings of the checks, by lines, and the reasons that belong to none.
+//! The answers of the probes' paths: the findings of the checks, by lines, and the reasons that belong to none.
 
 use super::{Entry, Look, Pod, Scope};
 use crate::grammar::RESERVED;

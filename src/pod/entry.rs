@@ -30,9 +30,9 @@ impl<A: Attempt> Visible for A {
 pub struct Entry {
     /// Its place among all.
     pub(super) place: usize,
-    /// What is configured.
+    /// Its configuration.
     pub check: Arc<Check>,
-    /// What its task publishes.
+    /// Its state, published by its task.
     pub status: watch::Receiver<Status>,
     /// The container that it is about.
     pub container: Arc<Container>,

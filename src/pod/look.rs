@@ -6,13 +6,13 @@ use super::{Entry, Pod, Scope};
 use crate::verdict::Facts;
 use crate::witness::Sight;
 
-/// What is known at one moment, when a question is asked.
+/// The knowledge at one moment, when a question is asked.
 #[derive(Debug)]
 pub struct Look<'a> {
     pub(super) pod: &'a Pod,
     pub(super) scope: Scope,
     pub(super) now: Instant,
-    /// What is seen of the witnesses, by the places of their checks.
+    /// The witnesses that are seen, by the places of their checks.
     pub(super) sights: Vec<(usize, Sight)>,
 }
 

@@ -9,7 +9,7 @@ use super::{Entry, Pod};
 use crate::probe::Probe;
 use crate::witness::{Listeners, Sight, Witness};
 
-/// What a check was told to try last: in which incarnation, and what was there.
+/// The witness that a check was told to try last, and in which incarnation.
 type Tried = Option<(u64, Witness)>;
 
 impl Pod {

@@ -1,4 +1,4 @@
-//! Which part of the pod a question is about.
+//! The part of the pod that a question is about.
 
 use super::Entry;
 

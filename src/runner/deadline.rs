@@ -7,7 +7,7 @@ use tokio::time::{Instant, sleep_until};
 /// Into how many parts a timeout falls; after each the run is polled, whatever else has to wait.
 const PARTS: u32 = 12;
 
-/// How many looks every run gets: as many as an exchange has steps that begins with a name and a handshake. The others
+/// The looks that every run gets: as many as an exchange has steps that begins with a name and a handshake. The others
 /// may be missed, so that a short stall of ours delays no timeout.
 const LOOKS: u32 = 4;
 

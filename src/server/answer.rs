@@ -5,7 +5,7 @@ use std::fmt::Write;
 use crate::probe::Probe;
 use crate::verdict::{Finding, Verdict, Why};
 
-/// What stands for a reason that is not told.
+/// The text in the place of a reason that is not told.
 pub(super) const WITHHELD: &str = "reason withheld";
 
 /// The text of a verdict; one that fails is always verbose.

@@ -39,7 +39,7 @@ pub struct ContainerPart {
     pub name: String,
     /// Its present life.
     pub incarnation: IncarnationPart,
-    /// What `?container=` answers: liveness, readiness, startup.
+    /// The answers to `?container=`: liveness, readiness, startup.
     pub probes: Vec<ProbePart>,
 }
 
@@ -54,7 +54,7 @@ pub struct IncarnationPart {
     pub startup_seconds: Option<f64>,
 }
 
-/// What a probe's path answers.
+/// The answer of a probe's path.
 #[derive(Debug, Deserialize, Serialize)]
 pub struct ProbePart {
     /// `liveness`, `readiness` or `startup`.
@@ -93,7 +93,7 @@ pub struct CheckPart {
     pub state: String,
     /// Since when.
     pub since: f64,
-    /// What it does: `waiting` for startup, `scheduled`, `running`, or `resting` since it has started.
+    /// The phase of its task: `waiting` for startup, `scheduled`, `running`, or `resting` since it has started.
     pub phase: String,
     /// For how long its result has been missing; `null` unless it is stale.
     pub stale_seconds: Option<f64>,

@@ -18,27 +18,27 @@ use tokio::time::{Instant, sleep};
 
 use crate::lock::lock;
 
-/// How many there are at a time.
-const MOST: usize = 4;
+/// The most such answers at a time.
+const MAX_ANSWERS: usize = 4;
 
-/// How much is handed to the connection at once, in bytes.
-const PIECE: usize = 16 * 1024;
+/// The most that is handed to the connection at once.
+const MAX_PIECE_BYTES: usize = 16 * 1024;
 
 /// A reader that has taken nothing for so long loses its place where others wait for one.
 const PATIENCE: Duration = Duration::from_millis(250);
 
-/// Who may be answered.
+/// The connections that may be answered.
 #[derive(Debug)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
     held: Mutex<Vec<Weak<Held>>>,
 }
 
-/// What is left of an answer; nothing once its place was lost.
-type Held = Mutex<Option<Answer>>;
+/// The rest of an answer; nothing once its place was lost.
+type Held = Mutex<Option<HeldAnswer>>;
 
 #[derive(Debug)]
-struct Answer {
+struct HeldAnswer {
     rest: Bytes,
     /// When the connection took the last piece.
     taken: Instant,
@@ -59,7 +59,7 @@ pub(super) async fn one_of_few(
 
 impl Default for Places {
     fn default() -> Self {
-        Self { free: Arc::new(Semaphore::new(MOST)), held: Mutex::default() }
+        Self { free: Arc::new(Semaphore::new(MAX_ANSWERS)), held: Mutex::default() }
     }
 }
 
@@ -77,7 +77,7 @@ impl Places {
     }
 
     fn hold(&self, rest: Bytes, place: Option<OwnedSemaphorePermit>) -> Large {
-        let held = Arc::new(Mutex::new(Some(Answer { rest, taken: Instant::now(), _place: place })));
+        let held = Arc::new(Mutex::new(Some(HeldAnswer { rest, taken: Instant::now(), _place: place })));
         let mut all = lock(&self.held);
         all.retain(|other| other.strong_count() > 0);
         all.push(Arc::downgrade(&held));
@@ -95,7 +95,7 @@ impl Places {
 /// An answer while it is taken. It ends only when the connection has taken its last piece.
 struct Large(Arc<Held>);
 
-/// What a connection is told that has lost its place; it closes.
+/// The error of a connection that has lost its place; it closes.
 #[derive(Debug, thiserror::Error)]
 #[error("the reader took nothing while others waited")]
 struct Lost;
@@ -108,7 +108,7 @@ impl hyper::body::Body for Large {
         let mut held = lock(&self.0);
         let Some(answer) = held.as_mut() else { return Poll::Ready(Some(Err(Lost))) };
         answer.taken = Instant::now();
-        let size = answer.rest.len().min(PIECE);
+        let size = answer.rest.len().min(MAX_PIECE_BYTES);
         // A copy, since a part that a connection cannot send would keep the whole.
         let piece = Bytes::copy_from_slice(&answer.rest.split_to(size));
         Poll::Ready((!piece.is_empty()).then(|| Ok(Frame::data(piece))))
@@ -132,9 +132,9 @@ mod tests {
     async fn who_takes_nothing_makes_room_for_those_who_wait_and_nobody_else_does() {
         let places = Places::default();
         let mut answers = Vec::new();
-        for _ in 0..MOST {
+        for _ in 0..MAX_ANSWERS {
             let place = places.take().await;
-            answers.push(places.hold(Bytes::from(vec![b'x'; 64 * PIECE]), place));
+            answers.push(places.hold(Bytes::from(vec![b'x'; 64 * MAX_PIECE_BYTES]), place));
         }
         sleep(PATIENCE * 10).await;
         let mut reader = answers.pop().unwrap();
@@ -160,11 +160,11 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_place_is_free_once_the_last_piece_was_taken() {
         let places = Places::default();
-        for _ in 0..3 * MOST {
+        for _ in 0..3 * MAX_ANSWERS {
             let place = places.take().await;
-            let whole = places.hold(Bytes::from(vec![b'x'; 3 * PIECE + 1]), place).collect().await;
-            assert_eq!(whole.unwrap().to_bytes().len(), 3 * PIECE + 1);
+            let whole = places.hold(Bytes::from(vec![b'x'; 3 * MAX_PIECE_BYTES + 1]), place).collect().await;
+            assert_eq!(whole.unwrap().to_bytes().len(), 3 * MAX_PIECE_BYTES + 1);
         }
-        assert_eq!((lock(&places.held).len(), places.free.available_permits()), (1, MOST));
+        assert_eq!((lock(&places.held).len(), places.free.available_permits()), (1, MAX_ANSWERS));
     }
 }

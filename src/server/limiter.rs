@@ -11,7 +11,7 @@ use hyper::body::{Bytes, Frame, SizeHint};
 use nix::sys::resource::{Resource, getrlimit};
 use tokio::task::{AbortHandle, Id, JoinSet, yield_now};
 
-/// How many connections there can be at a time; each costs some ten KiB.
+/// The most connections at a time; each costs some ten KiB.
 const MAX_CONNECTIONS: u64 = 256;
 
 /// The part of the descriptors that connections may take: the rest is for checks.
@@ -20,12 +20,12 @@ const SHARE_OF_DESCRIPTORS: u64 = 4;
 /// The part of the connections that may be on their way out at a time.
 const LEAVING_PART: usize = 4;
 
-/// What a connection does, by a clock that counts events instead of time.
+/// The state of a connection, by a clock that counts events instead of time.
 #[derive(Debug)]
 pub(super) struct Activity {
     /// When a request last began or was answered.
     touched: AtomicU64,
-    /// How many answers are being made or sent.
+    /// The number of answers that are being made or sent.
     answers: AtomicUsize,
     clock: Arc<AtomicU64>,
 }
@@ -59,8 +59,8 @@ impl Answering {
     }
 
     /// Goes on for as long as `body` is taken.
-    pub(super) const fn with(self, body: Body) -> Answer {
-        Answer { body, _answering: self }
+    pub(super) const fn with(self, body: Body) -> AnswerBody {
+        AnswerBody { body, _answering: self }
     }
 }
 
@@ -73,12 +73,12 @@ impl Drop for Answering {
 
 /// The body of an answer.
 #[derive(Debug)]
-pub(super) struct Answer {
+pub(super) struct AnswerBody {
     body: Body,
     _answering: Answering,
 }
 
-impl hyper::body::Body for Answer {
+impl hyper::body::Body for AnswerBody {
     type Data = Bytes;
     type Error = axum::Error;
 

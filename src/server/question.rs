@@ -1,4 +1,4 @@
-//! What a caller asks of a probe: its query, and whether it is the kubelet.
+//! A caller's question about a probe: its query, and whether the kubelet asks.
 
 use std::time::Duration;
 
@@ -14,10 +14,10 @@ use crate::probe::Probe;
 /// The longest time that a caller may wait for an answer.
 const MAX_WAIT: Duration = Duration::from_secs(30);
 
-/// How much longer the answer that a container has started may take for the sake of its readiness.
+/// The longest time that the answer that a container has started may take for the sake of its readiness.
 const MAX_SETTLING: Duration = Duration::from_secs(1);
 
-/// What has to carry the value of `HEALTH_PROXY_STARTUP_KEY`.
+/// The header that has to carry the value of `HEALTH_PROXY_STARTUP_KEY`.
 const KEY_HEADER: &str = "x-health-proxy-key";
 
 /// The part of a URL behind the question mark.

@@ -37,7 +37,7 @@ const SERIES: [(&str, &[&str]); 11] = [
     ("/status", &["200", "403"]),
 ];
 
-/// Where a request comes from.
+/// The connection by which a request comes.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) IpAddr);
 
@@ -149,7 +149,7 @@ async fn healthy(State(state): Shared) -> Response<Body> {
     text(StatusCode::SERVICE_UNAVAILABLE, lines.collect::<String>())
 }
 
-/// What a web page or a proxy adds to a request of somebody else's.
+/// Headers that a web page or a proxy adds to a request of somebody else's.
 const FOREIGN: [&str; 5] = ["forwarded", "origin", "sec-fetch-site", "via", "x-forwarded-for"];
 
 /// From loopback alone, and for nobody else: a browser names the page's origin, a rebound name its host, and a

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use super::Run;
 use crate::outcome::Kind;
 
-/// How many runs are remembered.
+/// The number of runs that are remembered.
 pub const HISTORY: usize = 60;
 
 /// A run as it is remembered.
@@ -17,7 +17,7 @@ pub struct PastRun {
     pub began: Instant,
     /// How long it took, to a microsecond and up to an hour.
     pub duration: Duration,
-    /// What it came to.
+    /// The kind of its outcome.
     pub kind: Kind,
 }
 
@@ -30,7 +30,7 @@ pub struct History(Option<Box<Ring>>);
 struct Ring {
     /// When the first of all began.
     first: Instant,
-    /// How many there have been.
+    /// The number of all so far.
     count: usize,
     runs: [Packed; HISTORY],
 }

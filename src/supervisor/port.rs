@@ -9,10 +9,10 @@ use socket2::{Domain, Socket, Type};
 
 use super::SupervisorError;
 
-/// Where to listen by default.
+/// The port to listen on by default.
 const PORT: u16 = 9809;
 
-/// What the kernel keeps of an accepted connection, in bytes each way: for a slow peer it could grow to
+/// The kernel's buffer of an accepted connection, in bytes each way: for a slow peer it could grow to
 /// megabytes, which count as our memory.
 const SOCKET_BUFFER: usize = 64 * 1024;
 

@@ -32,21 +32,21 @@ const KILLED: u8 = 128 + Signal::SIGKILL as u8;
 /// The unit of processor time in `/proc`, on every architecture that there is an image for.
 const CLOCK_TICK: Duration = Duration::from_millis(10);
 
-/// How long to wait before another try where a worker cannot be started.
+/// The pause before another try where a worker cannot be started.
 const START_PAUSE: Duration = Duration::from_millis(100);
 
 /// The worker of the moment.
 pub(super) struct Worker {
     listener: TcpListener,
     past: Past,
-    process: Process,
+    process: WorkerProcess,
     is_ending: bool,
     /// When the last ones had to be replaced.
     ends: VecDeque<Instant>,
 }
 
 /// A worker's process, as long as it is the one.
-struct Process {
+struct WorkerProcess {
     id: Pid,
     line: UnixDatagram,
     watchdog: Watchdog,
@@ -87,7 +87,7 @@ impl Worker {
 
     /// Kills a worker that hangs; whatever it leaves is cleared away when it has ended.
     pub(super) fn tick(&mut self, now: Instant) -> Result<Option<u8>, SupervisorError> {
-        let Process { id, line, watchdog, hang } = &mut self.process;
+        let WorkerProcess { id, line, watchdog, hang } = &mut self.process;
         if let Some(hang) = hang.take() {
             // One that waits for a dead disk does not even end by SIGKILL; it will, before it runs again.
             return self.ended(Cause::Hang(hang), KILLED);
@@ -170,7 +170,7 @@ fn look(worker: Pid) -> Option<Look> {
 }
 
 /// Starts this program again, with a line to it as its standard input on which all it needs waits already.
-fn spawn(listener: &TcpListener, past: &Past, ended: Option<&str>) -> io::Result<Process> {
+fn spawn(listener: &TcpListener, past: &Past, ended: Option<&str>) -> io::Result<WorkerProcess> {
     let (line, theirs) = UnixDatagram::pair()?;
     line.set_nonblocking(true)?;
     handover::send(&line, listener, past, ended)?;
@@ -178,7 +178,7 @@ fn spawn(listener: &TcpListener, past: &Past, ended: Option<&str>) -> io::Result
     command.arg(WORKER).arg(getpid().to_string()).stdin(Stdio::from(OwnedFd::from(theirs)));
     let id = command.spawn()?.id();
     let id = Pid::from_raw(i32::try_from(id).unwrap_or_default());
-    Ok(Process { id, line, watchdog: Watchdog::new(Instant::now()), hang: None })
+    Ok(WorkerProcess { id, line, watchdog: Watchdog::new(Instant::now()), hang: None })
 }
 
 /// The worker's own code; for a signal 128 and its number, as a shell has it.

@@ -14,13 +14,13 @@ use crate::grammar::{Given, options};
 
 use json::Condition;
 
-/// How much is looked at, in bytes.
+/// The part that is looked at, in bytes.
 pub const CONTENT_LIMIT: usize = 256 * 1024;
 
 /// Up to this product of a content's length and its conditions, JSON is read at once.
 const SHORT: usize = 16 * 1024;
 
-/// What content has to be like.
+/// The conditions for content.
 #[derive(Debug)]
 pub struct Content {
     matches: Option<Pattern>,
@@ -28,7 +28,7 @@ pub struct Content {
     json: Option<Arc<[Condition]>>,
 }
 
-/// What is not as it has to be.
+/// A condition that is not met.
 enum Wrong {
     /// A pattern says nothing of what is there instead.
     Pattern(String),
@@ -57,7 +57,7 @@ impl Content {
     /// Judges `content`, which is called `name`, such as `the body`.
     ///
     /// # Errors
-    /// What is not as it has to be.
+    /// The condition that is not met.
     pub async fn judge(
         &self,
         name: &str,

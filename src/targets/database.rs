@@ -18,7 +18,7 @@ use crate::grammar::Given;
 use crate::grammar::remote::Remote;
 use crate::outcome::Outcome;
 
-/// How much of what the server says is looked at, in bytes.
+/// The part of the server's words that is looked at, in bytes.
 const LIMIT: usize = 16 * 1024;
 
 /// A database server.
@@ -26,7 +26,7 @@ const LIMIT: usize = 16 * 1024;
 pub struct Database {
     dial: Dial,
     protocol: Protocol,
-    /// What is said first; empty where the server begins. It may hold a password.
+    /// The first message; empty where the server begins. It may hold a password.
     opening: Opening,
 }
 
@@ -38,7 +38,7 @@ impl std::fmt::Debug for Opening {
     }
 }
 
-/// How a server is spoken to.
+/// The protocol of a server.
 #[derive(Clone, Copy, Debug)]
 pub enum Protocol {
     /// `PostgreSQL`'s, version 3.
@@ -49,14 +49,14 @@ pub enum Protocol {
     Redis,
 }
 
-/// What was heard so far comes to: `None` where more has to come.
-type Verdict = Option<Result<(), String>>;
+/// The verdict on the bytes so far: `None` where more have to come.
+type Heard = Option<Result<(), String>>;
 
 impl Database {
     /// Takes no option.
     ///
     /// # Errors
-    /// What is wrong with the user or the password.
+    /// The fault of the user or the password.
     pub fn new(protocol: Protocol, remote: &Remote, given: &mut Given) -> Result<Self, String> {
         let login = remote.login()?;
         if let Some(password) = login.as_ref().and_then(|login| login.password.as_ref()) {
@@ -114,7 +114,7 @@ impl Protocol {
     }
 
     /// Returns what the answer comes to; an empty reason is an answer of a different protocol.
-    fn judge(self, heard: &[u8]) -> Verdict {
+    fn judge(self, heard: &[u8]) -> Heard {
         match self {
             Self::Postgres => postgres::judge(heard),
             Self::Mysql => mysql::judge(heard),

@@ -21,13 +21,13 @@ use crate::grammar::url::Scheme;
 use crate::grammar::{Given, options};
 use crate::outcome::Outcome;
 
-/// How much of an answer is looked at, in bytes.
+/// The part of an answer that is looked at, in bytes.
 const ANSWER_LIMIT: usize = 10 * 1024;
 
-/// How long to gather more of an answer that does not match yet, for each of its bytes.
+/// The time to gather more of an answer that does not match yet, for each of its bytes.
 const PAUSE_PER_BYTE: Duration = Duration::from_micros(1);
 
-/// What is said over a fresh connection, and what has to come back (kubelet: `pkg/probe/tcp/tcp.go`).
+/// The words over a fresh connection, and the answer that has to come back (kubelet: `pkg/probe/tcp/tcp.go`).
 #[derive(Debug)]
 pub struct Dialogue {
     dial: Dial,
@@ -95,7 +95,7 @@ impl Attempt for Dialogue {
     }
 }
 
-/// What is sent, and what is waited for.
+/// The bytes that are sent and the answer that is waited for.
 #[derive(Debug)]
 struct Script {
     send: Option<Source<Vec<u8>>>,

@@ -33,13 +33,13 @@ pub const START: &str = "start";
 /// The hidden command: `enter NAME ID START COMMAND ARG…`.
 pub const ENTER: &str = "enter";
 
-/// Where commands are looked for in a container that does not say (runc's default).
+/// The search path in a container that names none (runc's default).
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
 /// The exit status of a command that could not be started, as of other programs that start programs (env(1)).
 pub const NOT_STARTED: u8 = 125;
 
-/// What to do about a program that is missing.
+/// The advice about a program that is missing.
 const MISSING_HERE: &str = " in the sidecar's image, where exec checks run: put it there, or run it in the app's \
                             container (_IN_PROCESS)";
 
@@ -157,7 +157,7 @@ fn read(of_process: &OwnedFd, name: &str) -> Result<Vec<u8>, Errno> {
     read_whole(File::from(file)).map_err(|error| Errno::from_raw(error.raw_os_error().unwrap_or(0)))
 }
 
-/// Who a process is.
+/// The identity of a process.
 #[derive(Debug, PartialEq, Eq)]
 struct Credentials {
     user: Uid,

@@ -22,17 +22,17 @@ use crate::grammar::{self, Given};
 use crate::orphans;
 use crate::outcome::{Outcome, beginning};
 
-/// How much of a command's output is kept, in bytes (`pkg/probe/exec/exec.go`, `maxReadLength`).
+/// The part of a command's output that is kept, in bytes (`pkg/probe/exec/exec.go`, `maxReadLength`).
 const OUTPUT_LIMIT: usize = 10 * 1024;
 
-/// How much of it a reason repeats, in bytes: how the command ended is to stand on the same line.
+/// The part of it that a reason repeats, in bytes: how the command ended is to stand on the same line.
 const REASON_LIMIT: usize = 800;
 
 /// A command and its arguments.
 #[derive(Debug)]
 pub struct Exec {
     words: grammar::command::Command,
-    /// Where it runs, if that is not here.
+    /// The container that it runs in, if that is not the sidecar's.
     inside: Option<Arc<Inside>>,
     /// Taken while a command runs, and for as long as one lives that was killed.
     place: Place,

@@ -23,7 +23,7 @@ use crate::outcome::Outcome;
 #[derive(Debug)]
 pub struct File {
     path: Arc<PathBuf>,
-    /// Where it is looked for, if that is not here.
+    /// The container whose file it is, if that is not the sidecar's.
     inside: Option<Arc<Inside>>,
     place: Place,
     is_to_be_absent: bool,

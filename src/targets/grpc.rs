@@ -15,7 +15,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, USER_AGENT};
 use super::dial::{Dial, Tls};
 use super::headers::{self, Headers};
 use super::source::Source;
-use super::{AGENT, Attempt, LocalPort, Progress, Stage};
+use super::{Attempt, LocalPort, PROBE_AGENT, Progress, Stage};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::Scheme;
@@ -24,7 +24,7 @@ use crate::outcome::Outcome;
 
 use accepted::{Accepted, CODES, STATUSES};
 use call::{Refusal, call};
-use message::Answer;
+use message::Message;
 
 /// The method of the health protocol.
 const CHECK: &str = "grpc.health.v1.Health/Check";
@@ -38,7 +38,7 @@ pub struct Grpc {
     metadata: Option<Source<Headers>>,
 }
 
-/// What is asked.
+/// The method that is called.
 #[derive(Debug)]
 enum Question {
     /// Whether a service serves; an empty name is the server as a whole.
@@ -90,7 +90,7 @@ impl Grpc {
         let head = Request::post(format!("{scheme}://{}/{method}", self.dial.host()))
             .header(CONTENT_TYPE, "application/grpc")
             .header(TE, "trailers")
-            .header(USER_AGENT, AGENT);
+            .header(USER_AGENT, PROBE_AGENT);
         let mut head = head.body(()).map_err(|error| error.to_string())?;
         if let Some(metadata) = &self.metadata {
             let metadata = metadata.get(self.dial.place()).await?;
@@ -105,7 +105,7 @@ impl Grpc {
     }
 
     /// Returns what an answer comes to; one that is broken counts as a refusal.
-    fn judge(&self, answer: &Answer) -> Result<Outcome, Refusal> {
+    fn judge(&self, answer: &Message) -> Result<Outcome, Refusal> {
         if matches!(self.question, Question::Method(_)) {
             return Ok(if self.accepted.codes.contains(&0) {
                 Outcome::Success

@@ -4,7 +4,7 @@ use hyper::header::{ACCEPT, AUTHORIZATION, CONNECTION, CONTENT_LENGTH, HOST, TRA
 use hyper::http::{HeaderName, HeaderValue};
 
 use crate::grammar::url::percent_decoded;
-use crate::targets::AGENT;
+use crate::targets::PROBE_AGENT;
 
 /// Headers in the order in which they were configured; a name may repeat.
 pub type Headers = Vec<(HeaderName, HeaderValue)>;
@@ -79,7 +79,7 @@ pub fn complete(headers: &mut Headers, user: Headers) {
     if !contains(headers, &AUTHORIZATION) {
         headers.extend(user);
     }
-    for (name, value) in [(USER_AGENT, AGENT), (ACCEPT, "*/*")] {
+    for (name, value) in [(USER_AGENT, PROBE_AGENT), (ACCEPT, "*/*")] {
         if contains(headers, &name) {
             headers.retain(|(other, value)| *other != name || !value.is_empty());
         } else {

@@ -34,7 +34,7 @@ const LIMITS: Limits = Limits { read: 128 * 1024, pieces: 1024, body: 10 * 1024 
 /// The same where the body is judged: it may come in small chunks, with a length before each.
 const LIMITS_OF_CONTENT: Limits = Limits { read: 3 * CONTENT_LIMIT, pieces: 16 * 1024, body: CONTENT_LIMIT };
 
-/// How much of a body a warning shows, in bytes.
+/// The part of a body that a warning shows, in bytes.
 const WARNING_BODY: usize = 512;
 
 /// An HTTP request and what its answer has to be.
@@ -53,7 +53,7 @@ impl Http {
     /// Takes the options of a request, of a place for a unix socket, and of TLS for [`Scheme::Https`].
     ///
     /// # Errors
-    /// What is wrong with the user or the password.
+    /// The fault of the user or the password.
     pub fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
         let version = given.take(options::HTTP_VERSION, Version::read);
         let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, Version::offered(version)));

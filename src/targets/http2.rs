@@ -8,12 +8,12 @@ use hyper::body::Bytes;
 use super::dial::{Limited, Stream};
 use super::reason::http2_reason;
 
-/// How a conversation is held.
+/// The bounds of a conversation.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms {
-    /// What is missing in a server that speaks something else: "HTTP/2".
+    /// The name of the protocol that a server which speaks something else is told to lack: "HTTP/2".
     pub protocol: &'static str,
-    /// How much of the connection is read, in bytes: a peer that floods must not cost other checks their time.
+    /// The most bytes that are read of the connection: a peer that floods must not cost other checks their time.
     pub read_limit: usize,
     /// The largest header list that is taken, in bytes.
     pub header_limit: u32,
@@ -22,7 +22,7 @@ pub struct Terms {
 /// Opens the connection over `stream` and runs `ask`; both ends of the exchange run in this one future.
 ///
 /// # Errors
-/// What is wrong with the connection, or what `ask` found.
+/// The fault of the connection, or the one that `ask` found.
 pub async fn converse<T, Asking>(
     stream: Stream,
     terms: Terms,

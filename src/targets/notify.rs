@@ -17,16 +17,16 @@ use crate::outcome::Outcome;
 use crate::probe::Probe;
 use post::{Post, Socket, State};
 
-/// How old the last sign of life may be.
+/// The greatest age of the last sign of life by default.
 const MAX_AGE: Duration = Duration::from_secs(30);
 
-/// What an app's messages are asked for.
+/// A check of the app's own messages.
 #[derive(Debug)]
 pub struct Notify {
     post: Arc<Post>,
     /// Of liveness, how old the last sign of life may be; readiness and startup do not age.
     max_age: Option<Duration>,
-    /// What the last run came to; before the first, what counts without one.
+    /// The result of the last run; before the first, the one that counts without a run.
     last: Mutex<Result<(), String>>,
 }
 

@@ -22,12 +22,12 @@ pub struct Pattern {
     regex: Arc<Regex>,
     /// As it was written.
     written: Box<str>,
-    /// What it takes compiled, in bytes, to a factor of two.
+    /// The memory of the compiled expression in bytes, to a factor of two.
     size: usize,
     alphabet: Alphabet,
 }
 
-/// What an expression looks at.
+/// The text that an expression looks at.
 #[derive(Clone, Copy, Debug)]
 enum Alphabet {
     /// Characters of UTF-8.

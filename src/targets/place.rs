@@ -1,4 +1,4 @@
-//! Where a target looks and runs: here, in the sidecar, or in the container of another process.
+//! The place where a target looks and runs: the sidecar, or the container of another process.
 
 use std::fs::File;
 use std::io;
@@ -15,7 +15,7 @@ use super::reason::io_reason;
 use crate::grammar::{Given, options};
 use crate::lock::lock;
 
-/// What is opened is only looked at.
+/// Flags to open a path only to look at it.
 const LOOK: OFlag = OFlag::O_PATH.union(OFlag::O_CLOEXEC);
 
 /// The container of the process that `_IN_PROCESS` names.
@@ -90,7 +90,7 @@ pub fn denial(name: &str, process: Process, error: &io::Error) -> String {
     }
 }
 
-/// Which user may look into a process (ptrace(2), `PTRACE_MODE_READ_FSCREDS`).
+/// Returns which user may look into a process (ptrace(2), `PTRACE_MODE_READ_FSCREDS`).
 fn remedy(process: Process) -> String {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id)).unwrap_or_default();
     let user: Option<u32> =

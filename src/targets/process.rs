@@ -8,7 +8,7 @@ use std::path::Path;
 use crate::proc_stat::ProcStat;
 pub use crate::witness::Process;
 
-/// What the kernel keeps of a name, in bytes (`TASK_COMM_LEN`).
+/// The kernel's limit of a name, in bytes (`TASK_COMM_LEN`).
 const NAME_LIMIT: usize = 15;
 
 /// Finds the process called `name`: the topmost, where it has children of the same name in its container.
@@ -22,11 +22,12 @@ pub fn find(name: &str) -> Result<Process, String> {
     let family = table.family(own);
     let found = table.topmost(|entry| entry.is_called(proc, name) && !table.descends(entry, family));
     let container =
-        |entry: &Entry| fs::read_link(proc.join(entry.process.id.to_string()).join("ns/mnt")).ok();
+        |entry: &RunningProcess| fs::read_link(proc.join(entry.process.id.to_string()).join("ns/mnt")).ok();
     let Some(oldest) = found.iter().min_by_key(|entry| (entry.process.start(), entry.process.id)) else {
         return Err(format!("no process named {name:?}: {}", table.why_none(family)));
     };
-    let is_elsewhere = |entry: &&Entry| container(entry).is_none() || container(entry) != container(oldest);
+    let is_elsewhere =
+        |entry: &&RunningProcess| container(entry).is_none() || container(entry) != container(oldest);
     if found.len() > 1 && found.iter().any(is_elsewhere) {
         let mut ids: Vec<_> = found.iter().map(|entry| entry.process.id).collect();
         ids.sort_unstable();
@@ -40,7 +41,7 @@ pub fn find(name: &str) -> Result<Process, String> {
     Ok(oldest.process)
 }
 
-/// How a process is known.
+/// The text by which a process is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Known {
     /// By its own name or its executable's, which the kernel always tells.
@@ -67,7 +68,7 @@ pub fn find_running(name: &str, known: Known) -> Result<Process, String> {
 /// Returns whether a process that was found by `name` is still one that would be.
 pub fn is_still(process: Process, name: &str) -> bool {
     let proc = Path::new("/proc");
-    let entry = Entry::read(proc, process.id).filter(|entry| entry.process == process);
+    let entry = RunningProcess::read(proc, process.id).filter(|entry| entry.process == process);
     entry.is_some_and(|entry| entry.is_known(proc, name, Known::ByCommand))
 }
 
@@ -79,13 +80,13 @@ const INTERPRETERS: [&str; 23] = [
 
 /// A process of a table.
 #[derive(Debug)]
-struct Entry {
+struct RunningProcess {
     process: Process,
     parent: i32,
     name: String,
 }
 
-impl Entry {
+impl RunningProcess {
     /// `None` for what is no process, or is dead already.
     fn read(proc: &Path, id: i32) -> Option<Self> {
         let text = read_whole(File::open(proc.join(id.to_string()).join("stat")).ok()?).ok()?;
@@ -140,13 +141,13 @@ pub fn read_whole(mut file: File) -> io::Result<Vec<u8>> {
 }
 
 /// All processes, by id.
-struct Table(BTreeMap<i32, Entry>);
+struct Table(BTreeMap<i32, RunningProcess>);
 
 impl Table {
     fn read(proc: &Path) -> Self {
         let ids = fs::read_dir(proc).into_iter().flatten().flatten();
         let ids = ids.filter_map(|entry| entry.file_name().to_str()?.parse().ok());
-        Self(ids.filter_map(|id| Some((id, Entry::read(proc, id)?))).collect())
+        Self(ids.filter_map(|id| Some((id, RunningProcess::read(proc, id)?))).collect())
     }
 
     /// The head of our own: the supervisor above this process, or this process itself.
@@ -156,22 +157,23 @@ impl Table {
     }
 
     /// Returns whether `entry` is `ancestor` or comes from it: what our own commands start is never the app.
-    fn descends(&self, entry: &Entry, ancestor: i32) -> bool {
+    fn descends(&self, entry: &RunningProcess, ancestor: i32) -> bool {
         entry.process.id == ancestor || self.ancestors(entry).any(|other| other.process.id == ancestor)
     }
 
-    fn ancestors<'a>(&'a self, entry: &'a Entry) -> impl Iterator<Item = &'a Entry> {
+    fn ancestors<'a>(&'a self, entry: &'a RunningProcess) -> impl Iterator<Item = &'a RunningProcess> {
         // The bound is for a table that was read while ids were given away again.
-        let parent = |entry: &&'a Entry| self.0.get(&entry.parent);
+        let parent = |entry: &&'a RunningProcess| self.0.get(&entry.parent);
         std::iter::successors(parent(&entry), parent).take(self.0.len())
     }
 
     /// Those that are wanted and have no ancestor that is.
-    fn topmost(&self, is_wanted: impl Fn(&Entry) -> bool) -> Vec<&Entry> {
-        let wanted: BTreeMap<i32, &Entry> =
+    fn topmost(&self, is_wanted: impl Fn(&RunningProcess) -> bool) -> Vec<&RunningProcess> {
+        let wanted: BTreeMap<i32, &RunningProcess> =
             self.0.iter().filter(|(_, entry)| is_wanted(entry)).map(|(&id, entry)| (id, entry)).collect();
-        let is_top =
-            |entry: &&Entry| !self.ancestors(entry).any(|ancestor| wanted.contains_key(&ancestor.process.id));
+        let is_top = |entry: &&RunningProcess| {
+            !self.ancestors(entry).any(|ancestor| wanted.contains_key(&ancestor.process.id))
+        };
         wanted.values().copied().filter(is_top).collect()
     }
 
@@ -191,7 +193,7 @@ mod tests {
     /// A `/proc` of processes (id, parent, name).
     fn table(processes: &[(i32, i32, &str)]) -> Table {
         let entry = |&(id, parent, name): &(i32, i32, &str)| {
-            (id, Entry { process: Process::new(id, 0), parent, name: name.to_owned() })
+            (id, RunningProcess { process: Process::new(id, 0), parent, name: name.to_owned() })
         };
         Table(processes.iter().map(entry).collect())
     }
@@ -260,18 +262,19 @@ mod tests {
         let numbers = (5..=22).map(|n| n.to_string()).collect::<Vec<_>>().join(" ");
         let stat = |name: &str, state: &str| format!("7 ({name}) {state} 3 {numbers}\n");
         fs::write(directory.join("7/stat"), stat("a) R (b c", "S")).unwrap();
-        let entry = Entry::read(&directory, 7).unwrap();
+        let entry = RunningProcess::read(&directory, 7).unwrap();
         assert_eq!((entry.name.as_str(), entry.parent, entry.process.start()), ("a) R (b c", 3, 22));
         fs::write(directory.join("7/stat"), stat("dead", "Z")).unwrap();
-        assert!(Entry::read(&directory, 7).is_none());
+        assert!(RunningProcess::read(&directory, 7).is_none());
         fs::write(directory.join("7/stat"), "7 (").unwrap();
-        assert!(Entry::read(&directory, 7).is_none());
+        assert!(RunningProcess::read(&directory, 7).is_none());
         fs::remove_dir_all(directory).unwrap();
     }
 
     #[test]
     fn this_process_lives() {
-        let own = Entry::read(Path::new("/proc"), i32::try_from(std::process::id()).unwrap()).unwrap();
+        let own =
+            RunningProcess::read(Path::new("/proc"), i32::try_from(std::process::id()).unwrap()).unwrap();
         assert!(own.process.lives());
         assert!(!Process::new(own.process.id, own.process.start() + 1).lives());
     }

@@ -1,4 +1,4 @@
-//! What went wrong, in the words of the person who has to mend it.
+//! Failures in the words of the person who has to mend them.
 
 use std::io;
 

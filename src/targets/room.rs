@@ -5,7 +5,7 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 /// Up to this length content needs no room, in bytes.
 pub const SMALL: usize = 16 * 1024;
 
-/// How many long contents are held at a time in the whole process. Those that have to wait are slowed down by their own
+/// The most long contents at a time in the whole process. Those that have to wait are slowed down by their own
 /// connections.
 static ROOMS: Semaphore = Semaphore::const_new(8);
 

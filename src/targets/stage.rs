@@ -1,4 +1,4 @@
-//! How far a run has come and what the app said, for the person who must act on a failure.
+//! The progress of a run and the app's words, for the person who must act on a failure.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard};
@@ -7,16 +7,16 @@ use crate::grammar::Secrets;
 use crate::lock::lock;
 use crate::outcome::beginning;
 
-/// How much of what an app said is kept, in bytes.
+/// The part of an app's words that is kept, in bytes.
 pub const SAID_LIMIT: usize = 1024;
 
-/// How much is looked at for secrets, in bytes: one that is cut off at the end is not known any more.
+/// The part that is searched for secrets, in bytes: one that is cut off at the end is not known any more.
 const SEARCHED: usize = 16 * SAID_LIMIT;
 
-/// How much of it a reason repeats, in characters.
+/// The part of it that a reason repeats, in characters.
 const QUOTED: usize = 80;
 
-/// How far a run has come.
+/// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 #[repr(u8)]
 pub enum Progress {
@@ -30,7 +30,7 @@ pub enum Progress {
     Answered,
 }
 
-/// What is known of a run while it goes on.
+/// The knowledge about a run while it goes on.
 #[derive(Debug)]
 pub struct Stage<'s> {
     progress: AtomicU8,
@@ -41,7 +41,7 @@ pub struct Stage<'s> {
 #[derive(Debug, Default)]
 struct Heard {
     said: Option<Box<str>>,
-    /// What only this run has sent in confidence.
+    /// The secrets that only this run has sent.
     secrets: Secrets,
 }
 

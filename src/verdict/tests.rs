@@ -1,4 +1,4 @@
-//! What each state of a check means for each question, as contract section 3 says it.
+//! The meaning of each state of a check for each question, as contract section 3 says it.
 
 use std::time::Duration;
 

@@ -19,23 +19,23 @@ pub enum Why {
     Failed(Arc<str>),
     /// It passes again, though not often enough yet.
     Successes {
-        /// How many passed in a row.
+        /// The successes in a row so far.
         count: u32,
-        /// How many have to.
+        /// The successes in a row that are needed.
         threshold: u32,
     },
     /// It passes again, and a liveness failure stands for some time.
     Held {
         /// For how long it will.
         left: Duration,
-        /// What the failure was.
+        /// The reason of the last run.
         reason: Option<Arc<str>>,
     },
     /// A run should have finished and has not.
     Stale(Duration),
     /// Nobody listens on its port, or its process does not run, since the incarnation began.
     NotThere,
-    /// Who was checked last is gone.
+    /// The process or socket that was checked last is gone.
     Gone,
     /// A different one is there than was checked last.
     Different,

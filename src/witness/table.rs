@@ -16,9 +16,9 @@ const LISTEN: u8 = 10;
 pub struct Listener {
     /// The port that it listens on.
     pub port: u16,
-    /// What the kernel knows it by.
+    /// The kernel's number of it.
     pub inode: u64,
-    /// How many connections wait to be accepted.
+    /// The number of connections that wait to be accepted.
     pub waiting: u32,
 }
 

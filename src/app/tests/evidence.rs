@@ -1,4 +1,4 @@
-//! What a witness and the kubelet's questions do to checks: early runs, holding, vouching, new incarnations.
+//! The effect of a witness and of the kubelet's questions on checks: early runs, holding, vouching, new incarnations.
 
 use std::time::Duration;
 

@@ -24,7 +24,7 @@ use crate::witness::{Listeners, Sight, Witness};
 /// More runs than any script here has: a schedule that stands still fails its test rather than hangs it.
 const TOO_MANY_RUNS: usize = 1000;
 
-/// What one scripted run does.
+/// The result of one scripted run.
 #[derive(Clone, Copy)]
 pub(super) enum Step {
     Pass,
@@ -33,7 +33,7 @@ pub(super) enum Step {
     /// An exchange of so many turns, none of which takes the target long.
     PassInTurns(u32),
     Hang,
-    /// What a run meets while the witness is missing; it is no step of a script.
+    /// The failure of a run while the witness is missing; it is no step of a script.
     Refuse,
 }
 

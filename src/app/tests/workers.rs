@@ -1,4 +1,4 @@
-//! What a worker knew outlives it: no answer changes because a worker died.
+//! The knowledge of a worker outlives it: no answer changes because a worker died.
 
 use std::time::Duration;
 

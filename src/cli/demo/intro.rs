@@ -1,4 +1,4 @@
-//! What is shown first: who plays, the sidecar's variables, and what to try.
+//! The introduction: who plays, the sidecar's variables, and what to try.
 
 /// The sidecar's whole environment.
 pub(super) fn variables(kubia: u16, sidecar: u16) -> Vec<(&'static str, String)> {

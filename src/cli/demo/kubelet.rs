@@ -16,7 +16,7 @@ use crate::probe::Probe;
 use crate::schedule::Schedule;
 
 /// By this the sidecar knows who asks.
-const AGENT: &str = "kube-probe/1.36";
+const KUBELET_AGENT: &str = "kube-probe/1.36";
 
 /// `periodSeconds` of its three probes.
 const PERIOD: Duration = Duration::from_secs(1);
@@ -88,7 +88,7 @@ impl Kubelet<'_> {
 
     async fn probe(&self, probe: Probe) -> Result<(), String> {
         let (path, sidecar) = (format!("/{}", probe.path()), [self.sidecar]);
-        match timeout(TIMEOUT, ask(&sidecar, "GET", &path, AGENT)).await {
+        match timeout(TIMEOUT, ask(&sidecar, "GET", &path, KUBELET_AGENT)).await {
             Ok(Ok(answer)) if answer.status == 200 => Ok(()),
             Ok(Ok(answer)) => Err(format!("{path} {}", answer.status)),
             Ok(Err(error)) => Err(format!("{path}: {error}")),

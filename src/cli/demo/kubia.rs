@@ -23,7 +23,7 @@ use crate::targets::dial::BoxStream;
 /// From its start until it listens.
 const BOOT: Duration = Duration::from_millis(800);
 
-/// How long it waits after an accept failed for want of descriptors.
+/// The pause after an accept failed for want of descriptors.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(20);
 
 /// Requests are counted in rounds of so many.

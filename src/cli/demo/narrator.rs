@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 use super::DemoError;
 use super::story::{self, Line};
 use super::terminal::Terminal;
-use crate::cli::ask::{AGENT, ask};
+use crate::cli::ask::{CLI_AGENT, ask};
 use crate::server::document::Document;
 
 /// Between two looks; a timeline in tenths of a second needs no more.
@@ -68,7 +68,7 @@ impl Narrator {
     }
 
     async fn ask(&self) -> Option<Document> {
-        let answer = ask(&[self.sidecar], "GET", "/status", AGENT).await.ok()?;
+        let answer = ask(&[self.sidecar], "GET", "/status", CLI_AGENT).await.ok()?;
         serde_json::from_slice(&answer.body.bytes).ok()
     }
 

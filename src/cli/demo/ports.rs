@@ -7,11 +7,11 @@ use std::os::unix::net::{SocketAddr, UnixListener};
 
 use super::DemoError;
 
-/// How many ports are tried. They stay below those that the kernel hands out to outgoing connections, one
+/// The number of ports that are tried. They stay below those that the kernel hands out to outgoing connections, one
 /// of which could take kubia's while it is down.
 const TRIED: u16 = 100;
 
-/// Where kubia and the sidecar listen, on loopback.
+/// The addresses of kubia and the sidecar, on loopback.
 #[derive(Debug)]
 pub(super) struct Ports {
     pub(super) kubia: Port,

@@ -15,10 +15,10 @@ use tokio::time::{sleep, timeout};
 use super::narrator::Narrator;
 use super::story::{Actor, Line, Mark};
 use super::{DemoError, SIDECAR};
-use crate::cli::ask::{AGENT, ask};
+use crate::cli::ask::{CLI_AGENT, ask};
 use crate::program;
 
-/// How long an orderly end may take.
+/// The longest time that an orderly end may take.
 const LAST_REQUESTS: Duration = Duration::from_secs(3);
 
 /// Between two questions whether it is up.
@@ -51,7 +51,7 @@ impl Sidecar {
     /// Until then a refused connection says nothing.
     pub(super) async fn wait_until_healthy(&mut self) -> Result<(), DemoError> {
         let healthy = async |address| {
-            let answer = ask(&[address], "GET", "/-/healthy", AGENT).await;
+            let answer = ask(&[address], "GET", "/-/healthy", CLI_AGENT).await;
             answer.is_ok_and(|answer| answer.status == 200)
         };
         while !healthy(self.address).await {

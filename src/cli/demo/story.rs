@@ -1,17 +1,17 @@
-//! What has changed between two looks at `/status`, as lines of the timeline: pure, no I/O, no clock.
+//! The changes between two looks at `/status`, as lines of the timeline: pure, no I/O, no clock.
 
 use crate::outcome::one_line;
 use crate::probe::Probe;
 use crate::server::document::{CheckPart, Document, StreakPart};
 
-/// Who does something.
+/// The actor of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Actor {
     Kubelet,
     Sidecar,
 }
 
-/// What kind of change it is.
+/// The kind of a change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Mark {
     Starts,
@@ -74,7 +74,7 @@ fn runs(known: Option<&StreakPart>, check: &CheckPart) -> Vec<Line> {
     (seen + 1..=count.min(threshold)).map(told).collect()
 }
 
-/// Which paths answer otherwise: `/livez 200 → 503`.
+/// Tells which paths answer otherwise: `/livez 200 → 503`.
 fn verdicts(before: &Document, after: &Document) -> Option<Line> {
     let turned = |probe: Probe| {
         let (was, is) = (passes(before, probe), passes(after, probe));

@@ -1,4 +1,4 @@
-//! How the story looks: columns, symbols, colour and a live last line on a terminal; plain text elsewhere.
+//! The look of the story: columns, symbols, colour and a live last line on a terminal; plain text elsewhere.
 
 use std::env;
 use std::fmt::Write as _;
@@ -32,7 +32,7 @@ pub(super) struct Terminal {
 }
 
 impl Terminal {
-    /// What standard output is, with `NO_COLOR` (no-color.org) and `TERM=dumb` honoured.
+    /// Returns the kind of standard output, with `NO_COLOR` (no-color.org) and `TERM=dumb` honoured.
     pub(super) fn of_process() -> Self {
         let is_live = io::stdout().is_terminal() && env::var_os("TERM").is_none_or(|term| term != "dumb");
         let has_colour = is_live && env::var_os("NO_COLOR").is_none_or(|value| value.is_empty());

@@ -13,7 +13,7 @@ use crate::plugin::pod::{Container, PlacedProbe, Pod};
 use crate::plugin::probe::field;
 use crate::probe::Probe;
 
-/// How long the kubelet may find nobody on the port when a sidecar dies twice in a row.
+/// The longest time that the kubelet may find nobody on the port when a sidecar dies twice in a row.
 const TWO_CRASHES: Duration = Duration::from_secs(14);
 
 /// From here on the kubelet's side adds patience that belongs into the checks.

@@ -10,7 +10,7 @@ use crate::plugin::cluster::{self, Cluster};
 use crate::plugin::pod::SIDECAR;
 use crate::server::document::ProbePart;
 
-/// How many sidecars are asked at a time.
+/// The most sidecars that are asked at a time.
 const AT_A_TIME: usize = 16;
 
 /// A pod and what is known of it.
@@ -18,12 +18,12 @@ const AT_A_TIME: usize = 16;
 pub(super) struct PodStatus {
     pub(super) namespace: String,
     pub(super) name: String,
-    /// What the kubelet says.
+    /// The kubelet's word on the pod.
     pub(super) has_ready_condition: bool,
     pub(super) sidecar: Sidecar,
 }
 
-/// What a pod's sidecar says.
+/// The answer of a pod's sidecar.
 #[derive(Debug)]
 pub(super) enum Sidecar {
     /// The pod has none.
@@ -32,11 +32,11 @@ pub(super) enum Sidecar {
     Ended,
     /// It cannot be asked, and why.
     Silent(String),
-    /// What it said: what is shown, and all of it.
+    /// Its answer: the part that is shown, and all of it.
     Says(Said, Value),
 }
 
-/// What is shown of the document that `/status` answers with: so little that every version of the sidecar has it.
+/// The part of the document of `/status` that is shown: so little that every version of the sidecar has it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Said {
     pub(super) now: f64,
@@ -50,7 +50,7 @@ pub(super) struct Listed {
     namespace: String,
     name: String,
     has_ready_condition: bool,
-    /// Where its sidecar listens, or what is known without asking it.
+    /// The port of its sidecar, or the answer that is known without asking it.
     sidecar: Result<u16, Sidecar>,
 }
 

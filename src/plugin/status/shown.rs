@@ -85,7 +85,7 @@ fn rows(pod: &PodStatus) -> Vec<Row> {
     }
 }
 
-/// Since when and why probes fail; since when all is well where none does.
+/// Returns since when and why probes fail; since when all is well where none does.
 fn reasons(said: &Said, has_ready_condition: bool) -> Vec<(String, String)> {
     let since = |probe: &ProbePart| probe.since.map(|since| span(said.now - since)).unwrap_or_default();
     let failing: Vec<_> = said.probes.iter().filter(|probe| !probe.passes).collect();

@@ -5,7 +5,7 @@ use super::tree::{Id, Tree, Value};
 /// A value; names keep their order.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Data {
-    /// What is written as it stands: a number, a truth, nothing.
+    /// A scalar that is written without quotes: a number, a truth, nothing.
     Plain(String),
     /// A text.
     Text(String),

@@ -248,7 +248,7 @@ impl<'a, 't> Editor<'a, 't> {
         Some(self.tree.span(entry.key).start..end)
     }
 
-    /// What was anchored in a part that goes is written out wherever it is still meant.
+    /// Writes out the parts whose anchor goes, wherever they are still meant.
     fn write_out_aliases(&mut self) {
         let gone: Vec<_> = self.edits.iter().filter(|edit| edit.start < edit.end).cloned().collect();
         let is_gone = |at: usize| gone.iter().any(|edit| (edit.start..edit.end).contains(&at));

@@ -3,7 +3,7 @@
 use super::data::Data;
 use super::write::quoted;
 
-/// How JSON is laid out.
+/// The layout of JSON.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
     /// Without spaces.
@@ -12,9 +12,9 @@ pub(super) enum Style {
     Spaced,
     /// Each entry on a line of its own.
     Lines {
-        /// How far the closing bracket is indented.
+        /// The indentation of the closing bracket.
         indent: usize,
-        /// How much further each level is.
+        /// The further indentation of each level.
         unit: usize,
         /// By what: a space or a tab.
         blank: char,

@@ -1,8 +1,8 @@
-//! Where things stand in a text: lines, columns, dashes, and the notation of their neighbours.
+//! Places in a text: lines, columns, dashes, and the notation of their neighbours.
 
 use super::flow::Style;
 use super::read::after_colon;
-use super::tree::{Entry, Id, Tree};
+use super::tree::{Id, MapEntry, Tree};
 use super::write::Layout;
 
 impl Tree<'_> {
@@ -31,7 +31,7 @@ impl Tree<'_> {
     }
 
     /// Returns how far the dashes of a list stand from its name, where it has some.
-    fn dash_offset(&self, entry: Entry) -> Option<usize> {
+    fn dash_offset(&self, entry: MapEntry) -> Option<usize> {
         let item = self.items(entry.value).first().filter(|_| !self.is_flow(entry.value))?;
         let is_alias = self.alias_target(entry.value).is_some();
         let key = self.column(self.span(entry.key).start);

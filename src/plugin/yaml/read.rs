@@ -4,9 +4,9 @@ use std::collections::{HashMap, HashSet};
 
 use granit_parser::{Event, Parser, ScalarStyle, Span, StructureStyle, options};
 
-use super::tree::{Document, Entry, Extent, Id, Node, Tree, Value};
+use super::tree::{Document, Extent, Id, MapEntry, Node, Tree, Value};
 
-/// How much a node may hold with all aliases written out, and how deep.
+/// The most that a node may hold with all aliases written out, and the greatest depth.
 const MAX_NODES: u64 = 10_000_000;
 const MAX_DEPTH: usize = 1_000;
 
@@ -25,7 +25,7 @@ impl<'t> Tree<'t> {
     /// Reads a stream of documents.
     ///
     /// # Errors
-    /// What is no YAML, and a name that stands twice in one map.
+    /// Text that is no YAML, and a name that stands twice in one map.
     pub fn read(text: &'t str) -> Result<Self, YamlError> {
         let mut reader =
             Reader { tree: Tree { text, nodes: Vec::new(), documents: Vec::new() }, ..Reader::default() };
@@ -45,7 +45,7 @@ impl<'t> Tree<'t> {
     }
 }
 
-/// What is open while events come in.
+/// The collections that are open while events come in.
 #[derive(Default)]
 struct Reader<'t> {
     tree: Tree<'t>,
@@ -193,7 +193,7 @@ impl Reader<'_> {
             self.tree.nodes[id.0].span = after..after;
         }
         if let Value::Map { entries, .. } = &mut self.tree.nodes[parent.0].value {
-            entries.push(Entry { key, value: id });
+            entries.push(MapEntry { key, value: id });
         }
         Ok(())
     }

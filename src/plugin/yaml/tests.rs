@@ -1,4 +1,4 @@
-//! What is edited reads as it was meant, and all other bytes stay.
+//! Edited text reads as it was meant, and all other bytes stay.
 
 use proptest::prelude::*;
 

@@ -17,7 +17,7 @@ pub struct Tree<'t> {
 /// One document of a stream.
 #[derive(Clone, Debug)]
 pub struct Document {
-    /// What it holds; `None` where it is empty.
+    /// Its root; `None` where the document is empty.
     pub root: Option<Id>,
     /// The line on which it begins, from 1.
     pub line: usize,
@@ -31,19 +31,19 @@ pub(super) struct Node {
     pub(super) line: usize,
     /// Whether something is anchored here.
     pub(super) is_anchored: bool,
-    /// How much it holds with all aliases written out.
+    /// The size with all aliases written out.
     pub(super) extent: Extent,
     pub(super) value: Value,
 }
 
-/// How much there is of something.
+/// The size of a part.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Extent {
     pub(super) nodes: u64,
     pub(super) depth: usize,
 }
 
-/// What a node holds.
+/// The content of a node.
 #[derive(Debug)]
 pub enum Value {
     /// A text; where it is plain, it may be read as a number, a truth or nothing.
@@ -56,7 +56,7 @@ pub enum Value {
     /// Names and values.
     Map {
         /// In the order of the text.
-        entries: Vec<Entry>,
+        entries: Vec<MapEntry>,
         /// Whether it stands in braces.
         is_flow: bool,
     },
@@ -67,13 +67,13 @@ pub enum Value {
         /// Whether it stands in brackets.
         is_flow: bool,
     },
-    /// What is anchored elsewhere.
+    /// An alias of a node that is anchored elsewhere.
     Alias(Id),
 }
 
 /// A name and a value.
 #[derive(Clone, Copy, Debug)]
-pub struct Entry {
+pub struct MapEntry {
     /// The name.
     pub key: Id,
     /// The value.
@@ -114,7 +114,7 @@ impl<'t> Tree<'t> {
     }
 
     /// Returns the names and values that stand in a map itself; nothing for what is none.
-    pub fn entries(&self, id: Id) -> &[Entry] {
+    pub fn entries(&self, id: Id) -> &[MapEntry] {
         match self.value(id) {
             Value::Map { entries, .. } => entries,
             _ => &[],
@@ -130,7 +130,7 @@ impl<'t> Tree<'t> {
     }
 
     /// Returns the entry of that name that stands in a map itself.
-    pub fn entry(&self, map: Id, name: &str) -> Option<Entry> {
+    pub fn entry(&self, map: Id, name: &str) -> Option<MapEntry> {
         self.entries(map).iter().find(|entry| self.text_of(entry.key) == Some(name)).copied()
     }
 

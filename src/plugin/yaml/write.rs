@@ -3,14 +3,14 @@
 use super::data::{Data, is_no_text};
 use super::flow::{self, Style};
 
-/// How a text indents what it holds.
+/// The indentation of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Layout {
-    /// How far the dashes of a list stand from the name above them.
+    /// The distance of a list's dashes from the name above them.
     pub dash: usize,
 }
 
-/// How far a map stands from the name above it, and what an item holds from its dash.
+/// The distance of a map from the name above it, and of an item's content from its dash.
 const STEP: usize = 2;
 
 /// Writes a name and its value, every line indented by `indent`, without a line end at the end.
@@ -66,7 +66,7 @@ fn write_item(lines: &mut String, value: &Data, indent: usize, layout: Layout) {
     }
 }
 
-/// What fits behind a colon or a dash.
+/// Writes a value that fits behind a colon or a dash.
 fn write_inline(lines: &mut String, value: &Data, indent: usize) {
     match value {
         Data::Text(text) if is_literal(text) => {

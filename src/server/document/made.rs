@@ -1,4 +1,4 @@
-//! How a [`Document`] is made from what the site knows.
+//! Makes a [`Document`] from the state of the worker.
 
 use std::time::Duration;
 
@@ -19,7 +19,7 @@ use crate::status::{PastRun, Run, Status};
 use crate::unix_time::UnixTime;
 use crate::verdict::Finding;
 
-/// Where Linux tells the host name.
+/// The file in which Linux tells the host name.
 const HOST_NAME: &str = "/proc/sys/kernel/hostname";
 
 impl Document {
@@ -50,7 +50,7 @@ impl Document {
     }
 }
 
-/// What every part is made with.
+/// The facts that every part is made with.
 struct Context<'a> {
     clock: UnixTime,
     pod: &'a Pod,
@@ -109,13 +109,13 @@ impl Context<'_> {
         required.filter(fails).map(|entry| self.since(entry, &look)).min()
     }
 
-    /// Since when a check is as it is: stale, or in its state.
+    /// Returns since when a check is as it is: stale, or in its state.
     fn since(&self, entry: &Entry, look: &Look<'_>) -> Instant {
         let stale = look.facts(entry, |facts| facts.now.checked_sub(facts.stale_for()?));
         stale.unwrap_or_else(|| self.state_since(entry, look))
     }
 
-    /// Since when a check is in its state.
+    /// Returns since when a check is in its state.
     fn state_since(&self, entry: &Entry, look: &Look<'_>) -> Instant {
         let began = || self.pod.incarnation(entry.container_place()).began;
         look.facts(entry, |facts| if facts.is_current() { facts.status.since } else { began() })

@@ -21,7 +21,7 @@ const OPERATORS: [(&str, Operator); 6] = [
     (">", Operator::Order(&[Ordering::Greater])),
 ];
 
-/// How much of a value is shown, in characters.
+/// The part of a value that is shown, in characters.
 const SHOWN: usize = 80;
 
 /// One line of `_BODY_JSON`.

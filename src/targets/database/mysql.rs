@@ -1,7 +1,7 @@
 //! `MySQL` and `MariaDB`: the server's greeting, or its error
 //! (<https://dev.mysql.com/doc/dev/mysql-server/latest/page_protocol_connection_phase.html>).
 
-use super::Verdict;
+use super::Heard;
 
 /// Length and sequence number of a packet stand before it, in bytes.
 const HEADER: usize = 4;
@@ -9,12 +9,12 @@ const HEADER: usize = 4;
 /// The longest greeting that is taken, in bytes.
 const GREETING_LIMIT: usize = 1024;
 
-/// What a packet begins with: the version of the protocol, or an error.
+/// The first byte of a packet: the version of the protocol, or an error.
 const VERSION: u8 = 10;
 const ERROR: u8 = 0xff;
 
 /// Judges the first packet.
-pub(super) fn judge(heard: &[u8]) -> Verdict {
+pub(super) fn judge(heard: &[u8]) -> Heard {
     let length =
         usize::try_from(u32::from_le_bytes([*heard.first()?, *heard.get(1)?, *heard.get(2)?, 0])).ok()?;
     if !(1..=GREETING_LIMIT).contains(&length) || *heard.get(3)? != 0 {

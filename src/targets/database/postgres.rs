@@ -1,7 +1,7 @@
 //! `PostgreSQL`: a startup message, and whether the server goes on to the authentication
 //! (<https://www.postgresql.org/docs/current/protocol-message-formats.html>).
 
-use super::Verdict;
+use super::Heard;
 use crate::grammar::remote::Login;
 
 /// The role that is named where the target names none. Nobody logs in as it.
@@ -35,7 +35,7 @@ pub(super) fn opening(login: Option<&Login>) -> Vec<u8> {
 }
 
 /// A server that asks for a password takes sessions; one that asks for none says when it is ready.
-pub(super) fn judge(mut heard: &[u8]) -> Verdict {
+pub(super) fn judge(mut heard: &[u8]) -> Heard {
     loop {
         let (kind, body) = match next(&mut heard)? {
             Ok(message) => message,

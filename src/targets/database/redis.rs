@@ -1,7 +1,7 @@
 //! Redis and Valkey: `AUTH` where there is a password, and `PING`
 //! (<https://redis.io/docs/latest/develop/reference/protocol-spec/>).
 
-use super::Verdict;
+use super::Heard;
 use crate::grammar::remote::Login;
 
 /// The longest line of an answer that is taken, in bytes.
@@ -31,7 +31,7 @@ fn command(words: &[&[u8]]) -> Vec<u8> {
 }
 
 /// Judges the answers so far: an error is one, `PONG` is the end, and an `OK` before it is that of `AUTH`.
-pub(super) fn judge(heard: &[u8]) -> Verdict {
+pub(super) fn judge(heard: &[u8]) -> Heard {
     let mut rest = heard;
     loop {
         let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") else {

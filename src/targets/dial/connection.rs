@@ -11,7 +11,7 @@ use socket2::{Domain, Protocol, SockRef, Socket, Type};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-/// How many pieces of a kilobyte are taken of what nobody will read.
+/// The most pieces of a kilobyte that are taken of bytes that nobody will read.
 const DISCARDED: usize = 64;
 
 /// An open connection.

@@ -9,13 +9,13 @@ use crate::targets::reason::io_reason;
 
 use super::connection::Connection;
 
-/// Where `localhost` is (RFC 6761, section 6.3): known without asking a resolver or `/etc/hosts`.
+/// The addresses of `localhost` (RFC 6761, section 6.3), known without asking a resolver or `/etc/hosts`.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
 /// Opens a connection to the first address of `host` that accepts one; an empty host is `localhost`.
 ///
 /// # Errors
-/// Who refused, or the reason of the first address: `::1` is tried after `127.0.0.1`, and says less where there is no
+/// The refusal, or the reason of the first address: `::1` is tried after `127.0.0.1`, and says less where there is no
 /// IPv6.
 pub(super) async fn connect(host: &str, port: u16, place: &Place) -> Result<Connection, String> {
     if is_localhost(host) {

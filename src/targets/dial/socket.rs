@@ -14,7 +14,7 @@ use crate::grammar::{self, Given};
 use crate::targets::place::Inside;
 use crate::targets::reason::io_reason;
 
-/// Where a unix socket is.
+/// The place of a unix socket.
 #[derive(Debug)]
 pub(super) struct Socket {
     /// Absolute.

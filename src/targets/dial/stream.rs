@@ -1,4 +1,4 @@
-//! What a protocol is spoken over: one type, so that each protocol is in the binary once.
+//! The stream under every protocol: one type, so that each protocol is in the binary once.
 
 use std::io;
 use std::pin::Pin;
@@ -15,7 +15,7 @@ use super::tls::TlsStream;
 /// Any stream.
 pub type BoxStream = Box<dyn Duplex>;
 
-/// What can be read and written.
+/// A stream that can be read and written.
 pub trait Duplex: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Duplex for S {}
@@ -32,10 +32,10 @@ pub enum Stream {
     Other(BoxStream),
 }
 
-/// How much is still read of a peer that is left, in bytes.
+/// The most that is still read of a peer that is left, in bytes.
 const REST_LIMIT: u64 = 64 * 1024;
 
-/// How long a peer that is left is listened to.
+/// The longest time that a peer that is left is listened to.
 const REST_PATIENCE: Duration = Duration::from_millis(500);
 
 impl Stream {

@@ -30,7 +30,7 @@ use verify::Verifier;
 
 pub use stream::TlsStream;
 
-/// How a target speaks TLS.
+/// The TLS of a target.
 #[derive(Debug, Default)]
 pub struct Tls {
     server_name: Option<ServerName<'static>>,
@@ -40,14 +40,14 @@ pub struct Tls {
 /// One end of a connection to come.
 pub(super) struct Client {
     name: ServerName<'static>,
-    config: Config,
+    config: LoadedFiles,
 }
 
-/// What connections are made with.
+/// The options of TLS connections.
 #[derive(Debug, Default)]
 struct Material {
     files: Files,
-    /// What is offered by ALPN, the preferred first.
+    /// The protocols that are offered by ALPN, the preferred first.
     protocols: &'static [&'static str],
     /// When the first certificate of the chain ends that was presented last; 0 before.
     expiry: Arc<AtomicI64>,
@@ -58,12 +58,12 @@ struct Material {
 #[derive(Debug)]
 struct Loaded {
     stamps: Stamps,
-    config: Config,
+    config: LoadedFiles,
 }
 
-/// What a connection needs.
+/// Everything that a connection needs.
 #[derive(Clone, Debug)]
-struct Config {
+struct LoadedFiles {
     client: Arc<ClientConfig>,
     identity: Arc<Identity>,
 }
@@ -83,7 +83,7 @@ impl Tls {
     /// Returns what is needed to speak TLS with `host`.
     ///
     /// # Errors
-    /// What is wrong with our files.
+    /// The fault of our files.
     pub(super) async fn client(&self, host: &str, place: &Place) -> Result<Client, String> {
         let name = match &self.server_name {
             Some(name) => name.clone(),
@@ -95,7 +95,7 @@ impl Tls {
 
     /// The configuration of the files as they are now. Where they lie on a file system that does not answer, only
     /// this target waits.
-    async fn config(&self, place: &Place) -> Result<Config, String> {
+    async fn config(&self, place: &Place) -> Result<LoadedFiles, String> {
         let material = Arc::clone(&self.material);
         if material.files.are_none() {
             return material.config();
@@ -109,9 +109,9 @@ impl Client {
     /// Speaks TLS over `connection`.
     ///
     /// # Errors
-    /// What is wrong with the server's certificate or the handshake.
+    /// The fault of the server's certificate or the handshake.
     pub(super) async fn greet(self, connection: Connection) -> Result<Stream, String> {
-        let Config { client, identity } = self.config;
+        let LoadedFiles { client, identity } = self.config;
         identity.begin();
         let connected = TlsConnector::from(client).connect(self.name, connection).await;
         let stream = connected.map_err(|error| failed_handshake(&error))?;
@@ -120,7 +120,7 @@ impl Client {
 }
 
 impl Material {
-    fn config(&self) -> Result<Config, String> {
+    fn config(&self) -> Result<LoadedFiles, String> {
         let stamps = self.files.stamps()?;
         let mut loaded = lock(&self.loaded);
         if let Some(loaded) = loaded.as_ref().filter(|loaded| loaded.stamps == stamps) {
@@ -133,7 +133,7 @@ impl Material {
         Ok(config)
     }
 
-    fn load(&self) -> Result<Config, String> {
+    fn load(&self) -> Result<LoadedFiles, String> {
         let provider: Arc<CryptoProvider> = Arc::new(ring::default_provider());
         let authorities = self.files.authorities(&provider)?;
         let identity = Arc::new(Identity::new(self.files.key(&provider)?));
@@ -147,7 +147,7 @@ impl Material {
         // A resumed session would hide a certificate that has changed.
         client.resumption = Resumption::disabled();
         client.alpn_protocols = self.protocols.iter().map(|protocol| protocol.as_bytes().to_vec()).collect();
-        Ok(Config { client: Arc::new(client), identity })
+        Ok(LoadedFiles { client: Arc::new(client), identity })
     }
 }
 

@@ -25,7 +25,7 @@ pub(super) const CODES: [&str; 17] = [
     "Unauthenticated",
 ];
 
-/// What is taken for a success.
+/// The answers that are taken for a success.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Accepted {
     pub(super) statuses: Vec<u64>,

@@ -7,7 +7,7 @@ use hyper::body::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderMap};
 use hyper::http::response;
 
-use super::message::Answer;
+use super::message::Message;
 use crate::targets::dial::Stream;
 use crate::targets::http2::{Terms, converse};
 use crate::targets::reason::http2_reason;
@@ -33,8 +33,8 @@ impl Refusal {
     }
 }
 
-/// What came of a call: its answer, or why there is none; the outer error is one of transport.
-pub(super) type Reply = Result<Result<Answer, Refusal>, String>;
+/// The result of a call: its answer, or why there is none; the outer error is one of transport.
+pub(super) type Reply = Result<Result<Message, Refusal>, String>;
 
 /// Calls over `stream`.
 pub(super) async fn call(stream: Stream, head: Request<()>, message: Bytes) -> Reply {
@@ -47,14 +47,14 @@ async fn ask(
     sender: SendRequest<Bytes>,
     head: Request<()>,
     message: Bytes,
-) -> Result<Result<Answer, Refusal>, h2::Error> {
+) -> Result<Result<Message, Refusal>, h2::Error> {
     let (response, mut request) = sender.ready().await?.send_request(head, false)?;
     request.send_data(message, true)?;
     let (head, mut body) = response.await?.into_parts();
     if let Some(refusal) = refused_by(&head) {
         return Ok(Err(refusal));
     }
-    let mut answer = Answer::default();
+    let mut answer = Message::default();
     while let Some(part) = body.data().await.transpose()? {
         if let Err(reason) = answer.push(&part) {
             return Ok(Err(Refusal::unknown(reason)));

@@ -29,9 +29,9 @@ fn put_varint(bytes: &mut Vec<u8>, mut number: usize) {
 
 /// An answer while it arrives.
 #[derive(Default)]
-pub(super) struct Answer(Vec<u8>);
+pub(super) struct Message(Vec<u8>);
 
-impl Answer {
+impl Message {
     /// Takes the next part.
     pub(super) fn push(&mut self, part: &[u8]) -> Result<(), String> {
         let room = (PREFIX + ANSWER_LIMIT).saturating_sub(self.0.len());
@@ -103,7 +103,7 @@ mod tests {
     use super::*;
 
     fn answered(bytes: &[u8]) -> Result<u64, String> {
-        let mut answer = Answer::default();
+        let mut answer = Message::default();
         for byte in bytes.chunks(1) {
             answer.push(byte)?;
         }
@@ -143,7 +143,7 @@ mod tests {
         );
         assert!(answered(&[1, 0, 0, 0, 2, 8, 1]).unwrap_err().contains("compressed"));
         assert!(answered(&[0, 0, 160, 0, 0]).unwrap_err().contains("10485760 bytes"));
-        assert!(Answer::default().push(&[0; 5000]).unwrap_err().contains("longer than 4096"));
+        assert!(Message::default().push(&[0; 5000]).unwrap_err().contains("longer than 4096"));
     }
 
     proptest! {

@@ -15,7 +15,7 @@ use reader::Reader;
 
 pub use body::Body;
 
-/// How much is read, so that a peer that floods costs other checks no time.
+/// The most that is read, so that a peer that floods costs other checks no time.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
     /// Of all that the peer sends, in bytes; an answer that has not ended by then fails.
@@ -40,7 +40,7 @@ pub struct Answer {
 /// Sends `request`, whose method is `HEAD` where `is_head`, and reads the answer; calls `on_head` when its head has come.
 ///
 /// # Errors
-/// What is wrong with the answer or the connection.
+/// The fault of the answer or the connection.
 pub async fn exchange(
     mut stream: Stream,
     request: &[u8],

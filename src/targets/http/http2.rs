@@ -10,7 +10,7 @@ use crate::targets::dial::Stream;
 use crate::targets::http2::{Terms, converse};
 use crate::targets::reason::http2_reason;
 
-/// What is missing in a server that speaks something else.
+/// The name of the protocol that a server without it is told to lack.
 const PROTOCOL: &str = "HTTP/2";
 
 /// The largest header list that is taken, in bytes.
@@ -19,7 +19,7 @@ const HEADER_LIMIT: u32 = 64 * 1024;
 /// Sends a request and reads the answer; calls `on_head` when its head has come.
 ///
 /// # Errors
-/// What is wrong with the answer or the connection.
+/// The fault of the answer or the connection.
 pub(super) async fn exchange(
     stream: Stream,
     head: Request<()>,

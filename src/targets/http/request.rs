@@ -1,4 +1,4 @@
-//! What is sent: the method, the headers and the body, some of which may stand in files.
+//! The request: its method, headers and body, some of which may stand in files.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,11 +20,11 @@ use crate::targets::source::Source;
 #[derive(Debug)]
 pub(super) struct Request {
     method: Method,
-    content: Content,
+    content: Template,
 }
 
 #[derive(Debug)]
-enum Content {
+enum Template {
     /// The same for every run.
     Fixed(Prepared),
     /// Made for each run.
@@ -50,7 +50,7 @@ impl Request {
     /// Takes the options of a request.
     ///
     /// # Errors
-    /// What is wrong with the user or the password.
+    /// The fault of the user or the password.
     pub(super) fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
         let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
         let headers = given.take(options::HTTP_HEADERS, headers::parse);
@@ -72,11 +72,11 @@ impl Request {
             given.confide(body);
         }
         let content = match (headers, body) {
-            (Source::Value(headers), None) => Content::Fixed(prepared(headers, user, None)),
+            (Source::Value(headers), None) => Template::Fixed(prepared(headers, user, None)),
             (Source::Value(headers), Some(Source::Value(body))) => {
-                Content::Fixed(prepared(headers, user, Some(body)))
+                Template::Fixed(prepared(headers, user, Some(body)))
             }
-            (headers, body) => Content::Varying(Box::new(Varying { user, headers, body })),
+            (headers, body) => Template::Varying(Box::new(Varying { user, headers, body })),
         };
         Ok(Self { method, content })
     }
@@ -96,8 +96,8 @@ impl Request {
         stage: &Stage<'_>,
     ) -> Result<Cow<'_, Prepared>, String> {
         let varying = match &self.content {
-            Content::Fixed(prepared) => return Ok(Cow::Borrowed(prepared)),
-            Content::Varying(varying) => varying,
+            Template::Fixed(prepared) => return Ok(Cow::Borrowed(prepared)),
+            Template::Varying(varying) => varying,
         };
         let headers = varying.headers.get(place).await?.into_owned();
         let body = match &varying.body {
@@ -213,7 +213,7 @@ mod tests {
         let mut given = Given::new("LIVENESS_A", quiet.iter().chain(options).copied().collect());
         let request = Request::new(&remote, &mut given).unwrap();
         assert!(given.finish(Some("a target")).is_empty());
-        let Content::Fixed(prepared) = request.content else { panic!("no file") };
+        let Template::Fixed(prepared) = request.content else { panic!("no file") };
         String::from_utf8(prepared.written(method, "/", "h", has_kept_method)).unwrap()
     }
 

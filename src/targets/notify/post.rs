@@ -1,4 +1,4 @@
-//! Where an app's messages arrive: a datagram socket on a volume that the app shares, one for all checks of its path.
+//! The socket at which an app's messages arrive, on a volume that the app shares; one for all checks of its path.
 
 use std::fs::{self, Permissions};
 use std::io::{self, ErrorKind};
@@ -21,13 +21,13 @@ use crate::targets::reason::io_reason;
 /// The longest message, in bytes; systemd takes none that is longer either.
 const MESSAGE_LIMIT: usize = 4096;
 
-/// How often it is seen whether the socket is still the one at its path.
+/// The time between two looks whether the socket is still the one at its path.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
 
 /// Between two looks for messages: whoever floods the socket waits for it.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How many messages are taken at a look.
+/// The most messages that are taken at a look.
 const MESSAGES_AT_ONCE: usize = 64;
 
 /// Everybody may write to the socket who has its volume: apps run as whatever user they like.
@@ -43,16 +43,16 @@ pub struct Post {
     life: Mutex<Life>,
 }
 
-/// What is known of the app behind a socket.
+/// The state of the app behind a socket.
 #[derive(Debug)]
 pub struct State {
-    /// What the app has said.
+    /// The messages of the app so far.
     pub said: Said,
     /// Whether it can say anything.
     pub socket: Socket,
 }
 
-/// How far a socket is.
+/// The progress of a socket.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Socket {
     /// It is being made.
@@ -143,7 +143,7 @@ impl Server {
         }
     }
 
-    /// What was remembered holds the first time; after that this process knows more.
+    /// Opens the socket. The remembered state holds the first time; after that this process knows more.
     fn open(&self, remembered: Option<&str>) {
         self.state.send_modify(|state| {
             if let Some(text) = remembered {
@@ -154,7 +154,7 @@ impl Server {
     }
 
     /// Takes messages until the socket is no longer the one at its path.
-    async fn take_messages(&self, socket: &UnixDatagram, identity: Identity) {
+    async fn take_messages(&self, socket: &UnixDatagram, identity: SocketFile) {
         let mut look = Instant::now() + LOOK_PERIOD;
         let (mut changes, mut kept) = (self.state.subscribe(), None);
         loop {
@@ -184,8 +184,8 @@ impl Server {
     }
 
     /// Returns whether nothing, or something else, stands at the path.
-    async fn is_gone(&self, identity: Identity) -> bool {
-        match self.apart(Identity::of).await {
+    async fn is_gone(&self, identity: SocketFile) -> bool {
+        match self.apart(SocketFile::of).await {
             Ok(Ok(found)) => found != identity,
             Ok(Err(error)) => error.kind() == ErrorKind::NotFound,
             Err(_) => false,
@@ -228,16 +228,16 @@ impl Server {
     }
 }
 
-/// Which file it is that stands at a path. File systems give the inode of a removed file to the next one.
+/// The identity of the file at a path. File systems give the inode of a removed file to the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Identity {
+struct SocketFile {
     device: u64,
     inode: u64,
     /// In seconds since 1970, and nanoseconds.
     modified: (i64, i64),
 }
 
-impl Identity {
+impl SocketFile {
     fn of(path: &Path) -> io::Result<Self> {
         let about = fs::symlink_metadata(path)?;
         let modified = (about.mtime(), about.mtime_nsec());
@@ -248,7 +248,7 @@ impl Identity {
 /// A socket that has just been made.
 struct Opened {
     socket: Unregistered,
-    identity: Identity,
+    identity: SocketFile,
     remembered: Option<String>,
 }
 
@@ -264,12 +264,12 @@ impl Opened {
             let socket = Unregistered::bind(path)?;
             socket.set_nonblocking(true)?;
             fs::set_permissions(path, Permissions::from_mode(MODE))?;
-            Ok(Self { socket, identity: Identity::of(path)?, remembered: kept(path) })
+            Ok(Self { socket, identity: SocketFile::of(path)?, remembered: kept(path) })
         };
         made().map_err(|error: io::Error| io_reason(&error))
     }
 
-    fn registered(self) -> io::Result<(UnixDatagram, Identity, Option<String>)> {
+    fn registered(self) -> io::Result<(UnixDatagram, SocketFile, Option<String>)> {
         Ok((UnixDatagram::from_std(self.socket)?, self.identity, self.remembered))
     }
 }

@@ -1,4 +1,4 @@
-//! What an app has said over `sd_notify(3)`, and what follows from it. Pure: messages go in, and the clock is given.
+//! The messages of an app over `sd_notify(3)` and their meaning. Pure: messages go in, and the clock is given.
 
 use std::time::Duration;
 
@@ -9,7 +9,7 @@ use crate::outcome::beginning;
 /// The longest `STATUS=` that is kept, in bytes.
 const STATUS_LIMIT: usize = 1024;
 
-/// What the app said last of its readiness.
+/// The app's last word on its readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
     Silent,

@@ -24,7 +24,7 @@ const IPPROTO_TCP: u8 = 6;
 const HEADER: usize = 16;
 const REQUEST: u8 = 72;
 
-/// Where port, length of the accept queue and inode stand in `struct inet_diag_msg`.
+/// The places of port, length of the accept queue and inode in `struct inet_diag_msg`.
 const PORT: usize = 4;
 const WAITING: usize = 56;
 const INODE: usize = 68;

@@ -23,7 +23,7 @@ pub(super) fn validity(certificate: &[u8]) -> Option<RangeInclusive<i64>> {
     Some(time(validity.next()?)?..=time(validity.next()?)?)
 }
 
-/// What is left of a run of DER elements.
+/// The rest of a run of DER elements.
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {

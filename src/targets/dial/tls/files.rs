@@ -30,7 +30,7 @@ pub(super) struct Files {
     key: Option<PathBuf>,
 }
 
-/// What changes when a file does, also when a link on the way to it leads elsewhere: device, inode, length and
+/// The marks that change with a file, also when a link on the way to it leads elsewhere: device, inode, length and
 /// modification time.
 pub(super) type Stamps = [Option<(u64, u64, u64, i64, i64)>; 3];
 

@@ -1,4 +1,4 @@
-//! Who we are, for servers that ask; and that they asked, since some refuse us without a word.
+//! Our client certificate, for servers that ask; and that they asked, since some refuse us without a word.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};

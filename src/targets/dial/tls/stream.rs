@@ -13,7 +13,7 @@ use crate::targets::dial::connection::Connection;
 /// and Go does not insist on it (`crypto/tls`, `readRecordOrCCS`). Lengths tell what was cut off.
 pub struct TlsStream {
     stream: client::TlsStream<Connection>,
-    /// What a server means that hangs up before it has said anything.
+    /// The likely meaning of a server that hangs up before it has said anything.
     suspicion: Option<&'static str>,
 }
 

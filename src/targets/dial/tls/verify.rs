@@ -122,7 +122,7 @@ impl ServerCertVerifier for Verifier {
     }
 }
 
-/// What a server may sign with where nobody looks at it: all that there is, so that no server is refused.
+/// The signatures of a server that nobody verifies: all that there are, so that no server is refused.
 const UNVERIFIED: [SignatureScheme; 13] = [
     SignatureScheme::ECDSA_NISTP256_SHA256,
     SignatureScheme::ECDSA_NISTP384_SHA384,

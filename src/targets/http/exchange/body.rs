@@ -5,7 +5,7 @@ use httparse::{Status, parse_chunk_size};
 use super::reader::Reader;
 use crate::targets::room::{Room, SMALL};
 
-/// Where a body ends.
+/// The end of a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Framing {
     /// After so many bytes.
@@ -16,7 +16,7 @@ pub(super) enum Framing {
     UntilClose,
 }
 
-/// What was read of a body.
+/// The part of a body that was read.
 #[derive(Debug, Default)]
 pub struct Body {
     /// Its beginning, decoded.

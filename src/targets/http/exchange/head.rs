@@ -7,10 +7,10 @@ use httparse::{Error, Header, ParserConfig, Response, Status};
 use super::body::Framing;
 use super::reader::Reader;
 
-/// How many headers are taken; Go counts their bytes only, and so does [`Limits`](super::Limits) beside this.
+/// The most headers that are taken; Go counts their bytes only, and so does [`Limits`](super::Limits) beside this.
 const MAX_HEADERS: usize = 512;
 
-/// What is needed of a head.
+/// The parts of a head that are needed.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Head {
     pub(super) status: u16,

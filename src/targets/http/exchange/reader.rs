@@ -1,4 +1,4 @@
-//! What has come of an answer so far.
+//! The bytes of an answer that have come so far.
 
 use tokio::io::AsyncReadExt;
 
@@ -6,15 +6,15 @@ use super::Limits;
 use crate::targets::dial::Stream;
 use crate::targets::reason::io_reason;
 
-/// How much is asked for at once, in bytes: room for most answers.
-const PIECE: usize = 4096;
+/// The bytes that are asked for at once: room for most answers.
+const READ_BYTES: usize = 4096;
 
 /// A connection and what was read from it and is still of use.
 pub(super) struct Reader {
     stream: Stream,
     bytes: Vec<u8>,
     used: usize,
-    /// How much has been read.
+    /// The bytes that have been read.
     read: usize,
     bytes_left: usize,
     pieces_left: u32,
@@ -54,7 +54,7 @@ impl Reader {
         // A long body passes through, so that it is in memory once.
         self.bytes.drain(..self.used);
         self.used = 0;
-        self.bytes.reserve(PIECE.min(self.bytes_left));
+        self.bytes.reserve(READ_BYTES.min(self.bytes_left));
         let mut limited = (&mut self.stream).take(self.bytes_left as u64);
         let read = limited.read_buf(&mut self.bytes).await;
         let read = read.map_err(|error| format!("reading failed: {}", io_reason(&error)))?;
