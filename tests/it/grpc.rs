@@ -1,7 +1,5 @@
 //! `grpc://` and `grpcs://` targets against real health servers and against bad ones.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use health_proxy::outcome::Outcome;
@@ -14,6 +12,7 @@ use tonic_health::ServingStatus;
 
 use crate::attempt::{Directory, failure, problems, run, run_within, target};
 use crate::certificates::{Authority, Server};
+use crate::servers::{self, python_server};
 
 const NOT_FOUND: &str = "the server knows no service \"my.own/Service\" (code = NotFound)";
 const UNIMPLEMENTED: &str =
@@ -23,30 +22,10 @@ fn grpc(port: u16, service: &str) -> Target {
     target(&format!("grpc://:{port}/{service}"), &[])
 }
 
-/// grpcio's health server, which ends with this value.
-struct Grpcio {
-    process: Child,
-    port: u16,
-}
-
-impl Grpcio {
-    fn start(arguments: &[&str]) -> Self {
-        let python = concat!(env!("CARGO_MANIFEST_DIR"), "/target/python/bin/python3");
-        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/grpc_server.py");
-        let started = Command::new(python).arg(script).args(arguments).stdout(Stdio::piped()).spawn();
-        let mut process = started.unwrap_or_else(|error| panic!("{python} with grpcio is needed: {error}"));
-        let mut line = String::new();
-        BufReader::new(process.stdout.take().unwrap()).read_line(&mut line).unwrap();
-        let port = line.trim().parse().expect("grpcio and grpcio-health-checking are needed");
-        Self { process, port }
-    }
-}
-
-impl Drop for Grpcio {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Starts grpcio's health server.
+fn grpcio(arguments: &[&str]) -> (servers::Server, u16) {
+    let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/grpc_server.py");
+    python_server(&[&[script], arguments].concat())
 }
 
 /// tonic's health server.
@@ -87,15 +66,15 @@ async fn the_health_server_of_tonic() {
 #[tokio::test]
 #[ignore = "needs grpcio"]
 async fn the_health_server_of_grpcio() {
-    let server = Grpcio::start(&[]);
-    tells_apart_every_status(server.port).await;
+    let (_server, port) = grpcio(&[]);
+    tells_apart_every_status(port).await;
 }
 
 #[tokio::test]
 #[ignore = "needs grpcio"]
 async fn grpcio_without_a_health_service() {
-    let server = Grpcio::start(&["bare"]);
-    let reason = failure(&grpc(server.port, "")).await;
+    let (_server, port) = grpcio(&["bare"]);
+    let reason = failure(&grpc(port, "")).await;
     assert!(reason.starts_with(UNIMPLEMENTED), "{reason}");
 }
 
@@ -105,7 +84,7 @@ async fn grpcio_without_a_health_service() {
 async fn the_probe_of_a_csi_driver_over_its_socket() {
     let directory = Directory::new();
     let socket = directory.at("csi.sock");
-    let _driver = Grpcio::start(&["csi", &socket]);
+    let _driver = grpcio(&["csi", &socket]);
     let value = format!("grpc+unix://{}", socket.replace('/', "%2F"));
     let probe = ("METHOD", "csi.v1.Identity/Probe");
     let token = directory.write("token", "Authorization: Bearer plugin-token");
@@ -135,22 +114,22 @@ async fn mutual_tls_with_grpcio() {
     let file = |name, content: &str| directory.write(name, content);
     let ca = file("ca.crt", &authority.pem());
     let (certificate, key) = (file("tls.crt", &client.chain), file("tls.key", &client.key));
-    let grpcio = Grpcio::start(&[&file("s.crt", &server.chain), &file("s.key", &server.key), &ca]);
+    let (_grpcio, port) = grpcio(&[&file("s.crt", &server.chain), &file("s.key", &server.key), &ca]);
     let all = [
         ("TLS_CA_FILE", ca.as_str()),
         ("TLS_CERT_FILE", certificate.as_str()),
         ("TLS_KEY_FILE", key.as_str()),
         ("TLS_SERVER_NAME", "app"),
     ];
-    let with = |service: &str, options| target(&format!("grpcs://:{}/{service}", grpcio.port), options);
+    let with = |service: &str, options| target(&format!("grpcs://:{port}/{service}"), options);
     assert_eq!(run(&with("up", &all)).await, Outcome::Success);
     assert_eq!(failure(&with("down", &all)).await, "service unhealthy (responded with \"NOT_SERVING\")");
     let unnamed = failure(&with("", &all[..3])).await;
-    let expected = format!("error: failed to connect service at \"localhost:{}\": ", grpcio.port);
+    let expected = format!("error: failed to connect service at \"localhost:{port}\": ");
     assert!(unnamed.starts_with(&expected) && unnamed.contains("not for \"localhost\""), "{unnamed}");
     let unknown = failure(&with("", &[])).await;
     assert!(unknown.contains("client certificate"), "{unknown}");
-    let plain = failure(&grpc(grpcio.port, "")).await;
+    let plain = failure(&grpc(port, "")).await;
     assert!(plain.starts_with("error: health rpc probe failed: "), "{plain}");
 }
 

@@ -1,5 +1,8 @@
 //! Recipes of docs/recipes.md as they stand there, against the real servers that they are about: well, and gone.
 
+mod brokers;
+mod web;
+
 use std::fs;
 use std::os::unix::fs::chown;
 
@@ -10,29 +13,48 @@ use crate::attempt::Directory;
 use crate::servers::{Server, free_port};
 use crate::sidecar::{Sidecar, eventually};
 
-/// The variables of the recipe whose first paragraph begins with `title`, with a port of the test for the server's own.
-fn recipe(title: &str, own: u16, port: u16) -> Vec<(String, String)> {
+/// Returns the paragraph of the page that begins with `title`, and all that follows.
+fn paragraph(title: &str) -> String {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/docs/recipes.md");
     let page = fs::read_to_string(path).expect("the page is there");
     let (_, rest) = page.split_once(&format!("\n**{title}")).unwrap_or_else(|| panic!("no recipe {title}"));
+    rest.to_owned()
+}
+
+/// Returns the variables of the recipe that begins with `title`, with ports of the test for the servers' own. What comes
+/// from a Secret is `secret`.
+fn recipe<const PORTS: usize>(title: &str, ports: [(u16, u16); PORTS]) -> Vec<(String, String)> {
+    let rest = paragraph(title);
     let block = rest.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
     let env: Vec<Value> = serde_saphyr::from_str(block).expect("a list");
-    let text = |entry: &Value, field: &str| entry[field].as_str().expect("text").to_owned();
+    let text = |entry: &Value, field: &str| entry[field].as_str().map(str::to_owned);
     let variable = |entry: &Value| {
-        (text(entry, "name"), text(entry, "value").replace(&format!("://:{own}"), &format!("://:{port}")))
+        let mut value = text(entry, "value").unwrap_or_else(|| "secret".to_owned());
+        for (own, port) in ports {
+            value = value.replace(&format!(":{own}"), &format!(":{port}"));
+        }
+        (text(entry, "name").expect("a name"), value)
     };
     let variables: Vec<_> = env.iter().map(variable).collect();
-    assert!(variables.iter().any(|(_, value)| value.contains(&format!(":{port}"))), "{variables:?}");
+    for (own, port) in ports {
+        let is_there = variables.iter().any(|(_, value)| value.contains(&format!(":{port}")));
+        assert!(is_there, "{own} is not in {variables:?}");
+    }
     variables
 }
 
 fn start(variables: &[(String, String)]) -> Sidecar {
     let variables = variables.iter().map(|(name, value)| (name.as_str(), value.as_str()));
-    let quick = [("READINESS_PERIOD_SECONDS", "0.2"), ("READINESS_FAILURE_THRESHOLD", "1")];
+    let quick = [
+        ("READINESS_PERIOD_SECONDS", "0.2"),
+        ("READINESS_FAILURE_THRESHOLD", "1"),
+        ("LIVENESS_PERIOD_SECONDS", "0.2"),
+        ("LIVENESS_FAILURE_THRESHOLD", "1"),
+    ];
     Sidecar::start(&variables.chain(quick).collect::<Vec<_>>())
 }
 
-/// What a recipe says of a server that is there, and of one that is gone.
+/// Waits until a recipe says that its server is there, and, once that is killed, that it is gone.
 fn tells_of(sidecar: &Sidecar, server: Server) {
     sidecar.wait_for("/readyz", 200);
     drop(server);
@@ -45,7 +67,7 @@ fn tells_of(sidecar: &Sidecar, server: Server) {
 #[ignore = "needs memcached"]
 fn memcached() {
     let port = free_port();
-    let sidecar = start(&recipe("memcached", 11211, port));
+    let sidecar = start(&recipe("memcached", [(11211, port)]));
     let user = if geteuid().is_root() { &["-u", "nobody"][..] } else { &[] };
     let port = port.to_string();
     let words = [&["-l", "127.0.0.1", "-p", &port], user].concat();
@@ -56,7 +78,7 @@ fn memcached() {
 #[ignore = "needs etcd"]
 fn etcd() {
     let (directory, port, peers) = (Directory::new(), free_port(), free_port());
-    let sidecar = start(&recipe("etcd", 2379, port));
+    let sidecar = start(&recipe("etcd", [(2379, port)]));
     let (clients, peers) = (format!("http://127.0.0.1:{port}"), format!("http://127.0.0.1:{peers}"));
     let words = [
         ["--data-dir", &directory.at("data")],
@@ -71,7 +93,7 @@ fn etcd() {
 #[ignore = "needs dnsmasq"]
 fn a_name_server() {
     let port = free_port();
-    let sidecar = start(&recipe("A name server", 53, port));
+    let sidecar = start(&recipe("A name server", [(53, port)]));
     let words = [
         "--keep-in-foreground",
         "--conf-file=/dev/null",
@@ -90,7 +112,7 @@ fn a_name_server() {
 #[ignore = "needs exim4"]
 fn smtp() {
     let (directory, port) = (Directory::new(), free_port());
-    let sidecar = start(&recipe("SMTP", 25, port));
+    let sidecar = start(&recipe("SMTP", [(25, port)]));
     // It gives up its privileges, and writes to its own directory then.
     let user = if geteuid().is_root() {
         "mail".to_owned()

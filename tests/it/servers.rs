@@ -1,11 +1,16 @@
 //! What several tests need to start a real server.
 
+use std::io::{BufRead, BufReader};
+use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use nix::sys::signal::{Signal, killpg};
+use nix::unistd::Pid;
+
 use crate::attempt::Directory;
 
-/// A server from one of Debian's packages, which says nothing and ends with this value.
+/// A server from one of Debian's packages, which says nothing. It is killed with this value, and its children with it.
 pub struct Server(pub Child);
 
 impl Server {
@@ -14,16 +19,36 @@ impl Server {
     }
 
     pub fn spawn(command: &mut Command) -> Self {
-        let child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn();
+        let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        Self::of(command)
+    }
+
+    /// Starts a server whose standard streams the test has set.
+    pub fn of(command: &mut Command) -> Self {
+        let child = command.process_group(0).spawn();
         Self(child.unwrap_or_else(|error| panic!("{command:?} is needed: {error}")))
     }
 }
 
 impl Drop for Server {
     fn drop(&mut self) {
-        let _ = self.0.kill();
+        let group = Pid::from_raw(self.0.id().try_into().expect("a process id"));
+        let _ = killpg(group, Signal::SIGKILL);
         let _ = self.0.wait();
     }
+}
+
+/// Returns the Python that has the packages of the tests.
+pub fn python() -> Command {
+    Command::new(concat!(env!("CARGO_MANIFEST_DIR"), "/target/python/bin/python3"))
+}
+
+/// Starts a server in Python that prints its port.
+pub fn python_server(arguments: &[&str]) -> (Server, u16) {
+    let mut server = Server::of(python().args(arguments).stdin(Stdio::null()).stdout(Stdio::piped()));
+    let mut line = String::new();
+    BufReader::new(server.0.stdout.take().unwrap()).read_line(&mut line).unwrap();
+    (server, line.trim().parse().expect("a port: the packages of tests/tools/python are needed"))
 }
 
 /// A port of loopback that nobody listens on. It lies below the ports that the kernel hands out: one of those could be
