@@ -64,7 +64,7 @@ fn check(
     problems: &mut Vec<Problem>,
 ) -> Option<(Check, Target)> {
     let (target, secrets) = target(spec, variables, problems)?;
-    let (probe, name, shown) = (spec.probe, spec.name(), spec.target.shown());
+    let (probe, name, shown) = (spec.probe, spec.name(), spec.target.redacted());
     let (container, timing, required) = (spec.container.clone(), spec.timing, spec.required);
     let (any_of, is_asked) = (spec.any_of.clone(), spec.target.is_asked());
     let hold = hold.filter(|_| probe == Probe::Liveness).unwrap_or_default();
@@ -87,12 +87,12 @@ fn with_all_secrets(checks: Vec<(Check, Target)>) -> Vec<(Arc<Check>, Target)> {
 
 /// Makes the target, and says what must not be printed of what it refers to.
 fn target(spec: &Spec, variables: &Variables, problems: &mut Vec<Problem>) -> Option<(Target, Secrets)> {
-    let mut given = spec.given(variables);
-    let target = Target::new(&spec.target, &mut given);
+    let mut reader = spec.option_reader(variables);
+    let target = Target::new(&spec.target, &mut reader);
     let mut secrets = spec.target.secrets().clone();
-    secrets.extend(&given.secrets());
-    given.reject_variable(&spec.target.to_string(), target.as_ref().err().cloned());
-    problems.extend(given.finish(Some(spec.target.form.title)));
+    secrets.extend(&reader.secrets());
+    reader.reject_variable(&spec.target.to_string(), target.as_ref().err().cloned());
+    problems.extend(reader.finish(Some(spec.target.form.title)));
     Some((target.ok()?, secrets))
 }
 

@@ -3,7 +3,7 @@
 //! Nothing here opens a file, compiles a regular expression or needs a runtime, so the worker and the plugin for
 //! `kubectl` share it. Reading takes two steps. Here a [`Spec`] is made: what all kinds of target have in common
 //! (probe, name, container, timing) is typed, and so is the target's own text, by the rows of [`target`]; options
-//! that only some kinds know stay text. `targets` then makes something that runs of a [`TargetSpec`] and a [`Given`].
+//! that only some kinds know stay text. `targets` then makes something that runs of a [`TargetSpec`] and a [`OptionReader`].
 //!
 //! A new kind of target is a row in [`target`], a new option a row in [`options`]; nothing else spells their names.
 
@@ -30,7 +30,7 @@ use crate::tracker::Thresholds;
 
 pub use env::{Env, OWN_PREFIX};
 pub use names::nearest;
-pub use options::{Given, Options, Problem};
+pub use options::{OptionReader, Options, Problem};
 pub use references::Variables;
 pub use secrets::Secrets;
 pub use target::{Kind, TargetSpec};
@@ -77,8 +77,8 @@ impl Spec {
     }
 
     /// Returns the options that are the target's to read, which may refer to `variables`.
-    pub fn given(&self, variables: &Variables) -> Given {
-        Given::referring(&self.variable, self.options.clone(), variables)
+    pub fn option_reader(&self, variables: &Variables) -> OptionReader {
+        OptionReader::referring(&self.variable, self.options.clone(), variables)
     }
 }
 
@@ -146,28 +146,28 @@ impl Reading {
     fn read_probe(&mut self, probe: Probe, env: &Env) {
         let names = Names::sort(probe, env);
         self.problems.extend(names.problems);
-        let mut given = Given::referring(probe.variable(), names.defaults, env.variables());
-        let timing = Timing::read(probe, Timing::default(), &mut given);
-        let container = given.take(options::CONTAINER, values::container);
-        self.problems.extend(given.finish(None));
+        let mut reader = OptionReader::referring(probe.variable(), names.defaults, env.variables());
+        let timing = Timing::read(probe, Timing::default(), &mut reader);
+        let container = reader.take(options::CONTAINER, values::container);
+        self.problems.extend(reader.finish(None));
         let mut seen = BTreeMap::new();
         for (variable, found) in names.checks {
             let name = check_name(probe, variable, &mut seen);
-            let mut given = Given::referring(variable, found.options, env.variables());
-            given.reject_variable(found.target, name.err());
+            let mut reader = OptionReader::referring(variable, found.options, env.variables());
+            reader.reject_variable(found.target, name.err());
             let (target, error) = match TargetSpec::read_referring(found.target, env.variables()) {
                 Ok(target) => (Some(target), None),
                 Err(error) => (TargetSpec::stand_in(found.target), Some(error)),
             };
             let is_broken = error.is_some();
-            given.reject_variable(found.target, error);
+            reader.reject_variable(found.target, error);
             let thresholds =
                 target.as_ref().map_or(timing.thresholds, |target| target.thresholds(timing.thresholds));
-            let timing = Timing::read(probe, Timing { thresholds, ..timing }, &mut given);
-            let own = given.take(options::CONTAINER, values::container);
-            let required = given.take(options::REQUIRED, values::boolean).unwrap_or(true);
-            let any_of = given.take(options::ANY_OF, values::group);
-            let (options, problems) = given.split();
+            let timing = Timing::read(probe, Timing { thresholds, ..timing }, &mut reader);
+            let own = reader.take(options::CONTAINER, values::container);
+            let required = reader.take(options::REQUIRED, values::boolean).unwrap_or(true);
+            let any_of = reader.take(options::ANY_OF, values::group);
+            let (options, problems) = reader.split();
             self.problems.extend(problems);
             let Some(target) = target else { continue };
             let (variable, container) = (variable.to_owned(), own.or_else(|| container.clone()));

@@ -10,15 +10,15 @@ use nix::unistd::{Pid, getpid};
 use crate::lock::lock;
 use crate::proc_stat::ProcStat;
 
-/// The process that adopts what our commands leave behind; unset where that is not our supervisor, as in `check`.
-static ADOPTER: OnceLock<Pid> = OnceLock::new();
+/// The process that adopts what our commands leave behind (`PR_SET_CHILD_SUBREAPER`); unset where that is not our supervisor, as in `check`.
+static REAPER: OnceLock<Pid> = OnceLock::new();
 
 /// The leaders of the runs that go on. One for the process, as its children are.
 static LEADERS: Mutex<Vec<Pid>> = Mutex::new(Vec::new());
 
-/// From now on, what commands leave behind is looked for among the children of `supervisor`.
-pub fn are_adopted_by(supervisor: Pid) {
-    let _ = ADOPTER.set(supervisor);
+/// Sets the process to which the kernel gives what commands leave behind: `supervisor`.
+pub fn set_reaper(supervisor: Pid) {
+    let _ = REAPER.set(supervisor);
 }
 
 /// Notes that a run has begun whose command is `leader`.
@@ -31,25 +31,25 @@ pub fn run_ended(leader: Pid) {
     leaders(|leaders| leaders.retain(|other| *other != leader));
 }
 
-/// Ends every adopted process that is older than the oldest run that goes on: none of them can need it.
+/// Kills every adopted process that is older than the oldest run that goes on: none of them can need it.
 ///
 /// Its age decides, since nothing else tells whose it was: a daemon leaves group, session and parent.
 /// Without `/proc` it is not found, and lives on.
-pub fn end_those_of_past_runs() {
-    let Some(&adopter) = ADOPTER.get() else { return };
-    let orphans = children_of(adopter).into_iter().filter(|&child| child != getpid());
+pub fn kill_leftovers() {
+    let Some(&reaper) = REAPER.get() else { return };
+    let orphans = children_of(reaper).into_iter().filter(|&child| child != getpid());
     let mut oldest_run = None;
     for orphan in orphans {
         let oldest_run = *oldest_run.get_or_insert_with(oldest_run_began);
         if began(orphan).is_some_and(|began| began < oldest_run) {
-            end(orphan);
+            kill_process(orphan);
         }
     }
 }
 
-/// Ends all children of `parent`, with the groups that they lead.
-pub fn end_all_of(parent: Pid) {
-    children_of(parent).into_iter().for_each(end);
+/// Kills all children of `parent`, with the groups that they lead.
+pub fn kill_children(parent: Pid) {
+    children_of(parent).into_iter().for_each(kill_process);
 }
 
 fn leaders<T>(act: impl FnOnce(&mut Vec<Pid>) -> T) -> T {
@@ -72,7 +72,7 @@ fn began(id: Pid) -> Option<u64> {
     ProcStat::parse(&stat)?.field(22)
 }
 
-fn end(id: Pid) {
+fn kill_process(id: Pid) {
     let _ = killpg(id, Signal::SIGKILL);
     let _ = kill(id, Signal::SIGKILL);
 }
@@ -91,7 +91,7 @@ mod tests {
         let threads = fs::read_dir("/proc/self/task").unwrap();
         let lists = threads.flat_map(|thread| fs::read_to_string(thread.unwrap().path().join("children")));
         assert!(lists.collect::<String>().split(' ').any(|child| child == id.to_string()));
-        end(id);
+        kill_process(id);
         assert!(!child.wait().unwrap().success());
         assert_eq!(began(id), None);
     }

@@ -27,7 +27,7 @@ use std::time::Duration;
 
 use crate::blocking::Place;
 pub use crate::grammar::url::LocalPort;
-use crate::grammar::{Given, Kind, TargetSpec};
+use crate::grammar::{Kind, OptionReader, TargetSpec};
 use crate::life::Incarnation;
 use crate::outcome::Outcome;
 use crate::witness::{Listeners, Sight, Witness, is_of_this_pod};
@@ -138,20 +138,20 @@ impl Target {
     ///
     /// # Errors
     /// The targets that would be accepted instead.
-    pub fn new(spec: &TargetSpec, given: &mut Given) -> Result<Self, String> {
+    pub fn new(spec: &TargetSpec, reader: &mut OptionReader) -> Result<Self, String> {
         Ok(match &spec.kind {
-            Kind::Http(remote) => Http::new(remote, given)?.into(),
-            Kind::Tcp(remote) => Dialogue::tcp(remote, given).into(),
-            Kind::Unix(path) => Dialogue::unix(path, given).into(),
-            Kind::Grpc(remote) => Grpc::new(remote, given).into(),
-            Kind::Postgres(remote) => Database::new(Protocol::Postgres, remote, given)?.into(),
-            Kind::Mysql(remote) => Database::new(Protocol::Mysql, remote, given)?.into(),
-            Kind::Redis(remote) => Database::new(Protocol::Redis, remote, given)?.into(),
-            Kind::Listen(port) => Listen::new(*port, given).into(),
+            Kind::Http(remote) => Http::new(remote, reader)?.into(),
+            Kind::Tcp(remote) => Dialogue::tcp(remote, reader).into(),
+            Kind::Unix(path) => Dialogue::unix(path, reader).into(),
+            Kind::Grpc(remote) => Grpc::new(remote, reader).into(),
+            Kind::Postgres(remote) => Database::new(Protocol::Postgres, remote, reader)?.into(),
+            Kind::Mysql(remote) => Database::new(Protocol::Mysql, remote, reader)?.into(),
+            Kind::Redis(remote) => Database::new(Protocol::Redis, remote, reader)?.into(),
+            Kind::Listen(port) => Listen::new(*port, reader).into(),
             Kind::Process(name) => Running::new(name).into(),
-            Kind::Exec(command) => Exec::new(command, given).into(),
-            Kind::File(path) => File::new(path, given).into(),
-            Kind::Notify(path) => Notify::new(path, given).into(),
+            Kind::Exec(command) => Exec::new(command, reader).into(),
+            Kind::File(path) => File::new(path, reader).into(),
+            Kind::Notify(path) => Notify::new(path, reader).into(),
         })
     }
 }

@@ -38,7 +38,7 @@ pub(super) fn run(config: Config, supervisor: &str) -> Result<ExitCode, CliError
 
 /// Takes over what the supervisor prepared, and the orphans of commands, which it adopts.
 fn prepare() -> io::Result<(UnixDatagram, Handover)> {
-    orphans::are_adopted_by(getppid());
+    orphans::set_reaper(getppid());
     let line = handover::line()?;
     let handover = handover::receive(&line)?;
     line.set_nonblocking(true)?;

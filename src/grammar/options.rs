@@ -176,7 +176,7 @@ pub fn spelt_out(reason: &str, variable: &str) -> Option<String> {
 
 /// The options of one check (or the defaults of one probe) while they are being understood.
 #[derive(Debug)]
-pub struct Given {
+pub struct OptionReader {
     /// The variable that the options' names begin with, without the last underscore.
     variable: String,
     options: Options,
@@ -184,7 +184,7 @@ pub struct Given {
     resolver: Resolver,
 }
 
-impl Given {
+impl OptionReader {
     /// Begins to read the options that belong to `variable`, where they refer to no variable.
     pub fn new(variable: &str, options: Options) -> Self {
         Self::referring(variable, options, &Variables::default())
@@ -298,9 +298,9 @@ mod tests {
     #[test]
     fn what_nobody_takes_is_reported_and_secrets_are_hidden() {
         let options = [(SEND, "hunter2"), (METHOD, "PUT")].into_iter().collect();
-        let mut given = Given::new("LIVENESS_WEB", options);
-        assert_eq!(given.take(METHOD, |m| Ok(m.to_owned())), Some("PUT".to_owned()));
-        let texts: Vec<_> = given.finish(Some("an exec target")).iter().map(ToString::to_string).collect();
+        let mut reader = OptionReader::new("LIVENESS_WEB", options);
+        assert_eq!(reader.take(METHOD, |m| Ok(m.to_owned())), Some("PUT".to_owned()));
+        let texts: Vec<_> = reader.finish(Some("an exec target")).iter().map(ToString::to_string).collect();
         assert_eq!(texts, ["LIVENESS_WEB_SEND=(hidden): an exec target has no such option"]);
     }
 }

@@ -21,7 +21,7 @@ trait Shape {
     fn written(&self) -> String;
 
     /// The same as anybody may see it: without a secret, and with the host that an empty one means.
-    fn shown(&self) -> String {
+    fn redacted(&self) -> String {
         self.written()
     }
 }
@@ -204,10 +204,10 @@ impl TargetSpec {
     }
 
     /// Returns the target as anybody may see it: without a secret, and with references as they were written.
-    pub fn shown(&self) -> String {
+    pub fn redacted(&self) -> String {
         match &self.referring {
             Some(written) => without_credentials(written),
-            None => format!("{}{}", self.form.prefix, references::escaped(&self.kind.shape().shown())),
+            None => format!("{}{}", self.form.prefix, references::escaped(&self.kind.shape().redacted())),
         }
     }
 }
@@ -278,7 +278,7 @@ impl Shape for Remote {
         format!("{user}{}{}", self.at.written(), self.path)
     }
 
-    fn shown(&self) -> String {
+    fn redacted(&self) -> String {
         let user = if self.user.is_some() { "***@" } else { "" };
         format!("{user}{}{}", self.at.shown(), self.path)
     }

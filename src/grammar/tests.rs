@@ -96,9 +96,9 @@ proptest! {
 
     #[test]
     fn what_is_shown_can_be_typed_where_no_secret_is_left_out(target in target()) {
-        let shown = target.shown();
+        let shown = target.redacted();
         if !shown.contains("***@") {
-            prop_assert_eq!(TargetSpec::read(&shown).unwrap().shown(), shown);
+            prop_assert_eq!(TargetSpec::read(&shown).unwrap().redacted(), shown);
         }
     }
 }
@@ -132,7 +132,7 @@ fn a_target_is_shown_without_its_user() {
         ("https://[::1]:443", "https://[::1]:443/"),
         ("exec:[\"ls\", \"a b\"]", "exec:ls 'a b'"),
     ] {
-        assert_eq!(TargetSpec::read(written).unwrap().shown(), shown);
+        assert_eq!(TargetSpec::read(written).unwrap().redacted(), shown);
     }
 }
 
@@ -142,5 +142,5 @@ fn a_secret_is_in_no_debug_output() {
     let mut spec = Spec::new(Probe::Liveness, "web", target);
     spec.options.set(options::HTTP_HEADERS, "Authorization: hunter2");
     assert!(!format!("{spec:?}").contains("hunter2"));
-    assert_eq!(spec.target.shown(), "http://***@localhost:80/");
+    assert_eq!(spec.target.redacted(), "http://***@localhost:80/");
 }

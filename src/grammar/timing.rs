@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::options::{self, Given, OptionName};
+use super::options::{self, OptionName, OptionReader};
 use super::values;
 use crate::probe::Probe;
 use crate::tracker::Thresholds;
@@ -50,14 +50,14 @@ impl Timing {
     }
 
     /// Takes the six options of timing; `defaults` stand where one is not given.
-    pub(super) fn read(probe: Probe, defaults: Self, given: &mut Given) -> Self {
+    pub(super) fn read(probe: Probe, defaults: Self, reader: &mut OptionReader) -> Self {
         let success =
-            given.take(options::SUCCESS_THRESHOLD, |value| match (values::threshold(value)?, probe) {
+            reader.take(options::SUCCESS_THRESHOLD, |value| match (values::threshold(value)?, probe) {
                 (1, _) | (_, Probe::Readiness) => values::threshold(value),
                 _ => Err(format!("must be 1 for {probe}, as in the kubelet")),
             });
-        let failure = given.take(options::FAILURE_THRESHOLD, values::threshold);
-        let mut seconds = |name, least| given.take(name, values::seconds(least));
+        let failure = reader.take(options::FAILURE_THRESHOLD, values::threshold);
+        let mut seconds = |name, least| reader.take(name, values::seconds(least));
         Self {
             initial_delay: seconds(options::INITIAL_DELAY_SECONDS, 0.0).unwrap_or(defaults.initial_delay),
             period: seconds(options::PERIOD_SECONDS, LEAST).unwrap_or(defaults.period),

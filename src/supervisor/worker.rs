@@ -111,7 +111,7 @@ impl Worker {
     /// Starts another worker, which logs how this one ended: the log is never written from here.
     #[expect(clippy::disallowed_methods, reason = "there is nothing to wait for but time")]
     fn replace(&mut self, mut cause: Cause) -> Result<(), SupervisorError> {
-        orphans::end_all_of(getpid());
+        orphans::kill_children(getpid());
         loop {
             self.count(&cause)?;
             match spawn(&self.listener, &self.past, Some(&cause.to_string())) {

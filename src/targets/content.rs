@@ -10,7 +10,7 @@ use super::Stage;
 use super::pattern::Pattern;
 use super::stage::quoted;
 use crate::blocking::Place;
-use crate::grammar::{Given, options};
+use crate::grammar::{OptionReader, options};
 
 use json::Condition;
 
@@ -44,11 +44,11 @@ impl From<String> for Wrong {
 
 impl Content {
     /// Takes the three options; nothing where there is none.
-    pub fn take(given: &mut Given) -> Option<Box<Self>> {
+    pub fn take(reader: &mut OptionReader) -> Option<Box<Self>> {
         let content = Self {
-            matches: given.take(options::BODY_MATCHES, Pattern::read),
-            matches_not: given.take(options::BODY_MATCHES_NOT, Pattern::read),
-            json: given.take(options::BODY_JSON, json::conditions),
+            matches: reader.take(options::BODY_MATCHES, Pattern::read),
+            matches_not: reader.take(options::BODY_MATCHES_NOT, Pattern::read),
+            json: reader.take(options::BODY_JSON, json::conditions),
         };
         let is_asked = content.matches.is_some() || content.matches_not.is_some() || content.json.is_some();
         is_asked.then(|| Box::new(content))

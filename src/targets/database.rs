@@ -14,7 +14,7 @@ use super::reason::io_reason;
 use super::stage::quoted;
 use super::{Attempt, LocalPort, Stage};
 use crate::blocking::Place;
-use crate::grammar::Given;
+use crate::grammar::OptionReader;
 use crate::grammar::remote::Remote;
 use crate::outcome::Outcome;
 
@@ -57,17 +57,17 @@ impl Database {
     ///
     /// # Errors
     /// The fault of the user or the password.
-    pub fn new(protocol: Protocol, remote: &Remote, given: &mut Given) -> Result<Self, String> {
+    pub fn new(protocol: Protocol, remote: &Remote, reader: &mut OptionReader) -> Result<Self, String> {
         let login = remote.login()?;
         if let Some(password) = login.as_ref().and_then(|login| login.password.as_ref()) {
-            given.confide(password);
+            reader.confide(password);
         }
         let opening = match protocol {
             Protocol::Postgres => postgres::opening(login.as_ref()),
             Protocol::Mysql => Vec::new(),
             Protocol::Redis => redis::opening(login.as_ref()),
         };
-        Ok(Self { dial: Dial::new(remote, None, given), protocol, opening: Opening(opening) })
+        Ok(Self { dial: Dial::new(remote, None, reader), protocol, opening: Opening(opening) })
     }
 
     async fn ask(&self, stage: &Stage<'_>) -> Result<(), String> {

@@ -11,7 +11,7 @@ use std::sync::OnceLock;
 use std::time::Duration;
 
 use crate::blocking::Place;
-use crate::grammar::Given;
+use crate::grammar::OptionReader;
 use crate::grammar::path::Path;
 use crate::grammar::remote::{At, Remote};
 use crate::grammar::url::Authority;
@@ -43,18 +43,18 @@ enum To {
 
 impl Dial {
     /// Connects where `remote` is; with `tls`, speaks TLS there.
-    pub fn new(remote: &Remote, tls: Option<Tls>, given: &mut Given) -> Self {
+    pub fn new(remote: &Remote, tls: Option<Tls>, reader: &mut OptionReader) -> Self {
         let to = match &remote.at {
             At::Host(authority) => To::Host(authority.clone()),
-            At::Socket(path) => To::Socket(Box::new(Socket::new(path, given))),
+            At::Socket(path) => To::Socket(Box::new(Socket::new(path, reader))),
         };
         let (is_tls, tls) = (tls.is_some(), tls.map(|tls| OnceLock::from(Box::new(tls))));
         Self { to, is_tls, tls: tls.unwrap_or_default(), place: Place::default() }
     }
 
     /// Connects to a unix socket.
-    pub fn socket(path: &Path, given: &mut Given) -> Self {
-        let to = To::Socket(Box::new(Socket::new(path, given)));
+    pub fn socket(path: &Path, reader: &mut OptionReader) -> Self {
+        let to = To::Socket(Box::new(Socket::new(path, reader)));
         Self { to, is_tls: false, tls: OnceLock::new(), place: Place::default() }
     }
 

@@ -18,7 +18,7 @@ use crate::blocking::Place;
 use crate::grammar::path::Path;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::Scheme;
-use crate::grammar::{Given, options};
+use crate::grammar::{OptionReader, options};
 use crate::outcome::Outcome;
 
 /// The part of an answer that is looked at, in bytes.
@@ -36,14 +36,14 @@ pub struct Dialogue {
 
 impl Dialogue {
     /// Takes the options of a dialogue, and of TLS for [`Scheme::Https`].
-    pub fn tcp(remote: &Remote, given: &mut Given) -> Self {
-        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, &[]));
-        Self { script: Script::parse(given), dial: Dial::new(remote, tls, given) }
+    pub fn tcp(remote: &Remote, reader: &mut OptionReader) -> Self {
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(reader, &[]));
+        Self { script: Script::parse(reader), dial: Dial::new(remote, tls, reader) }
     }
 
     /// Takes the options of a dialogue and of a place.
-    pub fn unix(path: &Path, given: &mut Given) -> Self {
-        Self { script: Script::parse(given), dial: Dial::socket(path, given) }
+    pub fn unix(path: &Path, reader: &mut OptionReader) -> Self {
+        Self { script: Script::parse(reader), dial: Dial::socket(path, reader) }
     }
 }
 
@@ -104,14 +104,14 @@ struct Script {
 
 impl Script {
     /// Takes `_SEND` and `_EXPECT`.
-    fn parse(given: &mut Given) -> Self {
-        let send = given.take_bytes(options::SEND, |text| unescaped(text.as_bytes()));
+    fn parse(reader: &mut OptionReader) -> Self {
+        let send = reader.take_bytes(options::SEND, |text| unescaped(text.as_bytes()));
         if let Some(send) = &send {
-            given.confide(send);
+            reader.confide(send);
         }
         Self {
-            send: Source::take(send, options::SEND_FILE, unescaped, given),
-            expect: given.take(options::EXPECT, Pattern::read_bytes),
+            send: Source::take(send, options::SEND_FILE, unescaped, reader),
+            expect: reader.take(options::EXPECT, Pattern::read_bytes),
         }
     }
 

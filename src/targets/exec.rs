@@ -18,7 +18,7 @@ use super::place::Inside;
 use super::reason::io_reason;
 use super::{Attempt, Progress, SAID_LIMIT, Stage, enter};
 use crate::blocking::{Place, Turn};
-use crate::grammar::{self, Given};
+use crate::grammar::{self, OptionReader};
 use crate::orphans;
 use crate::outcome::{Outcome, beginning};
 
@@ -40,8 +40,8 @@ pub struct Exec {
 
 impl Exec {
     /// Takes `_IN_PROCESS`.
-    pub fn new(command: &grammar::command::Command, given: &mut Given) -> Self {
-        let inside = Inside::parse(given).map(Arc::new);
+    pub fn new(command: &grammar::command::Command, reader: &mut OptionReader) -> Self {
+        let inside = Inside::parse(reader).map(Arc::new);
         Self { words: command.clone(), inside, place: Place::default() }
     }
 
@@ -70,7 +70,7 @@ impl Exec {
         stage: &'a Stage<'a>,
         turn: Turn,
     ) -> io::Result<(Group<'a>, Output)> {
-        orphans::end_those_of_past_runs();
+        orphans::kill_leftovers();
         let (output, stdout) = io::pipe()?;
         let stderr = stdout.try_clone()?;
         command.stdin(Stdio::null()).stdout(stdout).stderr(stderr).process_group(0);
@@ -182,7 +182,7 @@ impl Drop for Group<'_> {
         // keeps it in use while one member lives.
         let _ = killpg(id, Signal::SIGKILL);
         orphans::run_ended(id);
-        orphans::end_those_of_past_runs();
+        orphans::kill_leftovers();
         // Even SIGKILL has to wait for a file system that does not answer, and until then no other is started.
         if let (Some((mut leader, turn)), Ok(runtime)) = (survivor, Handle::try_current()) {
             drop(runtime.spawn(async move {

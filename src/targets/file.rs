@@ -16,7 +16,7 @@ use super::reason::io_reason;
 use super::room::{Room, SMALL};
 use super::{Attempt, Stage, small_file};
 use crate::blocking::Place;
-use crate::grammar::{self, Given, options, values};
+use crate::grammar::{self, OptionReader, options, values};
 use crate::outcome::Outcome;
 
 /// A file and what it has to be like.
@@ -40,13 +40,13 @@ struct Found {
 
 impl File {
     /// Takes `_MAX_AGE_SECONDS`, `_IN_PROCESS`, `_ABSENT` and the options of content.
-    pub fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
-        let max_age = given.take(options::MAX_AGE_SECONDS, values::seconds(0.01));
-        let inside = Inside::parse(given).map(Arc::new);
-        let content = Content::take(given);
-        let is_to_be_absent = given.take(options::ABSENT, values::boolean).unwrap_or(false);
+    pub fn new(path: &grammar::path::Path, reader: &mut OptionReader) -> Self {
+        let max_age = reader.take(options::MAX_AGE_SECONDS, values::seconds(0.01));
+        let inside = Inside::parse(reader).map(Arc::new);
+        let content = Content::take(reader);
+        let is_to_be_absent = reader.take(options::ABSENT, values::boolean).unwrap_or(false);
         if is_to_be_absent && (max_age.is_some() || content.is_some()) {
-            given.reject(options::ABSENT, "true", "a file that is absent has neither an age nor content");
+            reader.reject(options::ABSENT, "true", "a file that is absent has neither an age nor content");
         }
         let path = Arc::new(PathBuf::from(&path.0));
         Self { path, inside, place: Place::default(), is_to_be_absent, max_age, content }

@@ -19,7 +19,7 @@ use super::{Attempt, LocalPort, PROBE_AGENT, Progress, Stage};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::Scheme;
-use crate::grammar::{Given, options};
+use crate::grammar::{OptionReader, options};
 use crate::outcome::Outcome;
 
 use accepted::{Accepted, CODES, STATUSES};
@@ -49,12 +49,12 @@ enum Question {
 
 impl Grpc {
     /// Takes `_METHOD`, `_STATUS`, `_HTTP_HEADERS`, and the options of TLS for [`Scheme::Https`].
-    pub fn new(remote: &Remote, given: &mut Given) -> Self {
-        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, &["h2"]));
-        let question = match given.take(options::METHOD, method) {
+    pub fn new(remote: &Remote, reader: &mut OptionReader) -> Self {
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(reader, &["h2"]));
+        let question = match reader.take(options::METHOD, method) {
             Some(method) => {
                 if !remote.service().is_empty() {
-                    given.reject(
+                    reader.reject(
                         options::METHOD,
                         &method,
                         "a method is called without a service in the target",
@@ -64,13 +64,13 @@ impl Grpc {
             }
             None => Question::Health { service: remote.service().to_owned() },
         };
-        let accepted = given.take(options::STATUS, Accepted::read).unwrap_or_default();
-        let metadata = given.take(options::HTTP_HEADERS, metadata);
+        let accepted = reader.take(options::STATUS, Accepted::read).unwrap_or_default();
+        let metadata = reader.take(options::HTTP_HEADERS, metadata);
         for (_, value) in metadata.iter().flatten() {
-            given.confide(value.as_bytes());
+            reader.confide(value.as_bytes());
         }
-        let metadata = Source::take(metadata, options::HTTP_HEADERS_FILE, metadata_bytes, given);
-        Self { dial: Dial::new(remote, tls, given), question, accepted, metadata }
+        let metadata = Source::take(metadata, options::HTTP_HEADERS_FILE, metadata_bytes, reader);
+        Self { dial: Dial::new(remote, tls, reader), question, accepted, metadata }
     }
 
     async fn ask(&self, stage: &Stage<'_>) -> Result<Outcome, String> {
@@ -233,7 +233,7 @@ mod tests {
             else {
                 panic!("a grpc target");
             };
-            let grpc = Grpc::new(&remote, &mut Given::new("LIVENESS_A", options::Options::default()));
+            let grpc = Grpc::new(&remote, &mut OptionReader::new("LIVENESS_A", options::Options::default()));
             grpc.refusal(&Refusal { code, message: message.to_owned() })
         };
         let rpc = "error: health rpc probe failed: rpc error: code =";

@@ -16,7 +16,7 @@ use super::{Attempt, LocalPort, Progress, Stage};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::{Scheme, Url};
-use crate::grammar::{Given, options};
+use crate::grammar::{OptionReader, options};
 use crate::outcome::Outcome;
 use bytes::Bytes;
 use hyper::Method;
@@ -54,16 +54,16 @@ impl Http {
     ///
     /// # Errors
     /// The fault of the user or the password.
-    pub fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
-        let version = given.take(options::HTTP_VERSION, Version::read);
-        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(given, Version::offered(version)));
-        let request = Request::new(remote, given)?;
-        let status = given.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
-        let content = Content::take(given);
+    pub fn new(remote: &Remote, reader: &mut OptionReader) -> Result<Self, String> {
+        let version = reader.take(options::HTTP_VERSION, Version::read);
+        let tls = (remote.scheme == Scheme::Https).then(|| Tls::parse(reader, Version::offered(version)));
+        let request = Request::new(remote, reader)?;
+        let status = reader.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
+        let content = Content::take(reader);
         let is_http2 = version == Some(Version::Two);
         Ok(Self {
             url: remote.url(),
-            dial: Dial::new(remote, tls, given),
+            dial: Dial::new(remote, tls, reader),
             request,
             status,
             content,

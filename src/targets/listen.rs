@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::{Attempt, LocalPort, Stage};
 use crate::grammar::local::Port;
-use crate::grammar::{Given, options, values};
+use crate::grammar::{OptionReader, options, values};
 use crate::outcome::Outcome;
 use crate::witness::Listeners;
 
@@ -18,8 +18,8 @@ pub struct Listen {
 
 impl Listen {
     /// Takes `_MAX_BACKLOG`.
-    pub fn new(port: Port, given: &mut Given) -> Self {
-        Self { port: port.0, max_backlog: given.take(options::MAX_BACKLOG, values::count) }
+    pub fn new(port: Port, reader: &mut OptionReader) -> Self {
+        Self { port: port.0, max_backlog: reader.take(options::MAX_BACKLOG, values::count) }
     }
 
     fn judge(&self, listeners: &Listeners) -> Result<(), String> {

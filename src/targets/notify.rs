@@ -10,7 +10,7 @@ use std::time::Duration;
 use tokio::time::{Instant, timeout_at};
 
 use super::{Attempt, Stage};
-use crate::grammar::{self, Given, options, values};
+use crate::grammar::{self, OptionReader, options, values};
 use crate::life::Incarnation;
 use crate::lock::lock;
 use crate::outcome::Outcome;
@@ -32,10 +32,10 @@ pub struct Notify {
 
 impl Notify {
     /// Takes `_MAX_AGE_SECONDS` for liveness.
-    pub fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
-        let is_liveness = given.probe() == Some(Probe::Liveness);
+    pub fn new(path: &grammar::path::Path, reader: &mut OptionReader) -> Self {
+        let is_liveness = reader.probe() == Some(Probe::Liveness);
         let max_age = is_liveness
-            .then(|| given.take(options::MAX_AGE_SECONDS, values::seconds(0.01)).unwrap_or(MAX_AGE));
+            .then(|| reader.take(options::MAX_AGE_SECONDS, values::seconds(0.01)).unwrap_or(MAX_AGE));
         let last = if is_liveness { Ok(()) } else { Err(String::new()) };
         Self { post: Post::at(Path::new(&path.0)), max_age, last: Mutex::new(last) }
     }

@@ -12,7 +12,7 @@ use nix::sys::stat::Mode;
 
 use super::process::{self, Process};
 use super::reason::io_reason;
-use crate::grammar::{Given, options};
+use crate::grammar::{OptionReader, options};
 use crate::lock::lock;
 
 /// Flags to open a path only to look at it.
@@ -28,8 +28,8 @@ pub struct Inside {
 
 impl Inside {
     /// Takes `_IN_PROCESS`.
-    pub fn parse(given: &mut Given) -> Option<Self> {
-        given.take(options::IN_PROCESS, |name| {
+    pub fn parse(reader: &mut OptionReader) -> Option<Self> {
+        reader.take(options::IN_PROCESS, |name| {
             let is_name = !name.is_empty() && !name.contains(['/', '\0']);
             let inside = Self { name: name.to_owned(), found: Mutex::default() };
             is_name

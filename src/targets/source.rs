@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use super::small_file;
 use crate::blocking::Place;
 use crate::grammar::options::OptionName;
-use crate::grammar::{Given, values};
+use crate::grammar::{OptionReader, values};
 
 /// The longest file that is read for a value, in bytes.
 const VALUE_LIMIT: usize = 256 * 1024;
@@ -42,12 +42,12 @@ impl<T: Clone + Send + 'static> Source<T> {
         value: Option<T>,
         file: OptionName,
         read: fn(&[u8]) -> Result<T, String>,
-        given: &mut Given,
+        reader: &mut OptionReader,
     ) -> Option<Self> {
-        let path = given.take(file, values::path);
+        let path = reader.take(file, values::path);
         if let (Some(_), Some(path)) = (&value, &path) {
             let other = file.suffix.trim_end_matches("_FILE");
-            given.reject(
+            reader.reject(
                 file,
                 &path.to_string_lossy(),
                 format!("there is _{other} too; one of them is enough"),

@@ -7,7 +7,7 @@ use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
 use health_proxy::grammar::options::{IN_PROCESS, OptionName};
-use health_proxy::grammar::{Given, Secrets, TargetSpec};
+use health_proxy::grammar::{OptionReader, Secrets, TargetSpec};
 use health_proxy::outcome::Outcome;
 use health_proxy::targets::enter::{ENTER, START, enter, start};
 use health_proxy::targets::{Attempt, Stage, Target};
@@ -85,9 +85,9 @@ impl Drop for App {
 }
 
 fn target(options: &[(OptionName, &str)]) -> Target {
-    let mut given = Given::new("READINESS_X", options.iter().copied().collect());
+    let mut reader = OptionReader::new("READINESS_X", options.iter().copied().collect());
     let spec = TargetSpec::read(&format!("exec:{}", COMMAND.join(" "))).expect("a command");
-    Target::new(&spec, &mut given).expect("a target")
+    Target::new(&spec, &mut reader).expect("a target")
 }
 
 fn run(runtime: &tokio::runtime::Runtime, target: &Target) {

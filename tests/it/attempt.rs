@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use health_proxy::grammar::options::ALL;
-use health_proxy::grammar::{Given, Secrets, TargetSpec};
+use health_proxy::grammar::{OptionReader, Secrets, TargetSpec};
 use health_proxy::outcome::Outcome;
 use health_proxy::targets::{Attempt, Stage, Target};
 
@@ -26,9 +26,9 @@ fn parse(value: &str, options: &[(&str, &str)]) -> (Result<Target, String>, Vec<
         let name = ALL.iter().find(|name| name.suffix == suffix);
         (*name.unwrap_or_else(|| panic!("no option {suffix}")), value)
     });
-    let mut given = Given::new("LIVENESS_T", named.collect());
-    let target = TargetSpec::read(value).and_then(|spec| Target::new(&spec, &mut given));
-    let problems = given.finish(TargetSpec::form_of(value).map(|form| form.title));
+    let mut reader = OptionReader::new("LIVENESS_T", named.collect());
+    let target = TargetSpec::read(value).and_then(|spec| Target::new(&spec, &mut reader));
+    let problems = reader.finish(TargetSpec::form_of(value).map(|form| form.title));
     (target, problems.iter().map(ToString::to_string).collect())
 }
 

@@ -10,7 +10,7 @@ use socket2::{Domain, SockAddr, Socket as Handle, Type};
 use tokio::net::UnixStream;
 
 use crate::blocking::Place;
-use crate::grammar::{self, Given};
+use crate::grammar::{self, OptionReader};
 use crate::targets::place::Inside;
 use crate::targets::reason::io_reason;
 
@@ -25,8 +25,8 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Takes `_IN_PROCESS`.
-    pub(super) fn new(path: &grammar::path::Path, given: &mut Given) -> Self {
-        Self { path: path.0.as_str().into(), inside: Inside::parse(given).map(Arc::new) }
+    pub(super) fn new(path: &grammar::path::Path, reader: &mut OptionReader) -> Self {
+        Self { path: path.0.as_str().into(), inside: Inside::parse(reader).map(Arc::new) }
     }
 
     /// Opens a connection; the way to the socket may lead over a file system that does not answer.

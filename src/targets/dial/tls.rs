@@ -18,7 +18,7 @@ use rustls::crypto::{CryptoProvider, ring};
 use rustls::pki_types::ServerName;
 
 use crate::blocking::Place;
-use crate::grammar::{Given, options};
+use crate::grammar::{OptionReader, options};
 use crate::lock::lock;
 use crate::targets::reason::{io_reason, tls_reason};
 
@@ -70,9 +70,9 @@ struct LoadedFiles {
 
 impl Tls {
     /// Takes the four `_TLS_…` options; `protocols` are offered by ALPN.
-    pub fn parse(given: &mut Given, protocols: &'static [&'static str]) -> Self {
-        let material = Material { files: Files::parse(given), protocols, ..Material::default() };
-        Self { server_name: given.take(options::TLS_SERVER_NAME, server_name), material: Arc::new(material) }
+    pub fn parse(reader: &mut OptionReader, protocols: &'static [&'static str]) -> Self {
+        let material = Material { files: Files::parse(reader), protocols, ..Material::default() };
+        Self { server_name: reader.take(options::TLS_SERVER_NAME, server_name), material: Arc::new(material) }
     }
 
     /// Returns when the first certificate of the chain ends that was presented last, in seconds since 1970; 0 before.

@@ -11,7 +11,7 @@ use hyper::http::{HeaderName, HeaderValue};
 use crate::blocking::Place;
 use crate::grammar::remote::Remote;
 use crate::grammar::url::Url;
-use crate::grammar::{Given, options};
+use crate::grammar::{OptionReader, options};
 use crate::targets::Stage;
 use crate::targets::headers::{self, Headers, Lines};
 use crate::targets::source::Source;
@@ -51,25 +51,25 @@ impl Request {
     ///
     /// # Errors
     /// The fault of the user or the password.
-    pub(super) fn new(remote: &Remote, given: &mut Given) -> Result<Self, String> {
-        let method = given.take(options::METHOD, method).unwrap_or(Method::GET);
-        let headers = given.take(options::HTTP_HEADERS, headers::parse);
-        let headers = Source::take(headers, options::HTTP_HEADERS_FILE, headers::parse_bytes, given);
+    pub(super) fn new(remote: &Remote, reader: &mut OptionReader) -> Result<Self, String> {
+        let method = reader.take(options::METHOD, method).unwrap_or(Method::GET);
+        let headers = reader.take(options::HTTP_HEADERS, headers::parse);
+        let headers = Source::take(headers, options::HTTP_HEADERS_FILE, headers::parse_bytes, reader);
         let headers = headers.unwrap_or_else(|| Source::Value(Headers::new()));
-        let body = given.take(options::BODY, |body| Ok(body.as_bytes().to_vec()));
-        let body = Source::take(body, options::BODY_FILE, |body| Ok(body.to_vec()), given);
+        let body = reader.take(options::BODY, |body| Ok(body.as_bytes().to_vec()));
+        let body = Source::take(body, options::BODY_FILE, |body| Ok(body.to_vec()), reader);
         let user = match &remote.user {
             Some(user) => headers::basic_auth(&user.0)?,
             None => Headers::new(),
         };
         if let Some(password) = remote.login()?.and_then(|login| login.password) {
-            given.confide(&password);
+            reader.confide(&password);
         }
         if let Source::Value(headers) = &headers {
-            confidential(headers.iter().chain(&user), None).for_each(|value| given.confide(value));
+            confidential(headers.iter().chain(&user), None).for_each(|value| reader.confide(value));
         }
         if let Some(Source::Value(body)) = &body {
-            given.confide(body);
+            reader.confide(body);
         }
         let content = match (headers, body) {
             (Source::Value(headers), None) => Template::Fixed(prepared(headers, user, None)),
@@ -210,9 +210,9 @@ mod tests {
             panic!("an http target");
         };
         let quiet = [(options::HTTP_HEADERS, "User-Agent:\nAccept:")];
-        let mut given = Given::new("LIVENESS_A", quiet.iter().chain(options).copied().collect());
-        let request = Request::new(&remote, &mut given).unwrap();
-        assert!(given.finish(Some("a target")).is_empty());
+        let mut reader = OptionReader::new("LIVENESS_A", quiet.iter().chain(options).copied().collect());
+        let request = Request::new(&remote, &mut reader).unwrap();
+        assert!(reader.finish(Some("a target")).is_empty());
         let Template::Fixed(prepared) = request.content else { panic!("no file") };
         String::from_utf8(prepared.written(method, "/", "h", has_kept_method)).unwrap()
     }

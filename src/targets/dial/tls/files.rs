@@ -13,7 +13,7 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
 
 use crate::grammar::options::{self, OptionName};
-use crate::grammar::{Given, values};
+use crate::grammar::{OptionReader, values};
 use crate::targets::reason::io_reason;
 use crate::targets::small_file;
 
@@ -36,20 +36,23 @@ pub(super) type Stamps = [Option<(u64, u64, u64, i64, i64)>; 3];
 
 impl Files {
     /// Takes the three options.
-    pub(super) fn parse(given: &mut Given) -> Self {
+    pub(super) fn parse(reader: &mut OptionReader) -> Self {
         let files = Self {
-            authorities: given.take(options::TLS_CA_FILE, values::path),
-            certificate: given.take(options::TLS_CERT_FILE, values::path),
-            key: given.take(options::TLS_KEY_FILE, values::path),
+            authorities: reader.take(options::TLS_CA_FILE, values::path),
+            certificate: reader.take(options::TLS_CERT_FILE, values::path),
+            key: reader.take(options::TLS_KEY_FILE, values::path),
         };
-        let half = |given: &mut Given, name: OptionName, set: &Option<PathBuf>, missing: OptionName| {
+        let half = |reader: &mut OptionReader,
+                    name: OptionName,
+                    set: &Option<PathBuf>,
+                    missing: OptionName| {
             if let Some(path) = set {
-                given.reject(name, &path.to_string_lossy(), format!("needs _{} as well", missing.suffix));
+                reader.reject(name, &path.to_string_lossy(), format!("needs _{} as well", missing.suffix));
             }
         };
         match (&files.certificate, &files.key) {
-            (set, None) => half(given, options::TLS_CERT_FILE, set, options::TLS_KEY_FILE),
-            (None, set) => half(given, options::TLS_KEY_FILE, set, options::TLS_CERT_FILE),
+            (set, None) => half(reader, options::TLS_CERT_FILE, set, options::TLS_KEY_FILE),
+            (None, set) => half(reader, options::TLS_KEY_FILE, set, options::TLS_CERT_FILE),
             _ => {}
         }
         files
