@@ -1,6 +1,7 @@
 //! Recipes of docs/recipes.md as they stand there, against the real servers that they are about: well, and gone.
 
 mod brokers;
+mod documented;
 mod web;
 
 use std::fs;
