@@ -143,7 +143,7 @@ impl Native {
                 path: path.clone(),
                 headers: headers(spec.options.get(options::HTTP_HEADERS).unwrap_or_default()),
             },
-            Kind::Tcp(Remote { at: At::Host(Authority { host, port }), .. }) => {
+            Kind::Tcp(Remote { at: At::Host(Authority { host, port, .. }), .. }) => {
                 Handler::Tcp { host: host.clone(), port: Port::Number(*port) }
             }
             Kind::Grpc(remote @ Remote { scheme: Scheme::Http, at: At::Host(authority), .. })

@@ -89,7 +89,7 @@ impl Remote {
     pub fn authority(&self) -> Authority {
         match &self.at {
             At::Host(authority) => authority.clone(),
-            At::Socket(_) => Authority { host: "localhost".to_owned(), port: 80 },
+            At::Socket(_) => Authority { host: "localhost".to_owned(), address: None, port: 80 },
         }
     }
 

@@ -38,6 +38,8 @@ impl Scheme {
 pub struct Authority {
     /// A name or an address.
     pub host: String,
+    /// The host where it is an address; read once, since each run of a check connects to it.
+    pub address: Option<IpAddr>,
     /// From 1 to 65535.
     pub port: u16,
 }
@@ -85,16 +87,20 @@ impl Authority {
         if !is_name {
             return Err(AUTHORITY.to_owned());
         }
-        Ok(Self { host: host.to_owned(), port })
+        Ok(Self { host: host.to_owned(), address: host.parse().ok(), port })
     }
 
     /// The port, where the host is loopback or an address: a name is not looked up for it.
     pub fn local_port(&self) -> Option<LocalPort> {
         let port = self.port;
-        if is_loopback(&self.host) {
+        if self.is_loopback() {
             return Some(LocalPort { address: None, port });
         }
-        self.host.parse().ok().map(|address| LocalPort { address: Some(address), port })
+        self.address.map(|address| LocalPort { address: Some(address), port })
+    }
+
+    fn is_loopback(&self) -> bool {
+        is_localhost(&self.host) || self.address.is_some_and(|ip| ip.is_loopback())
     }
 
     /// As it stands in a URL or in a `Host` header.
@@ -170,8 +176,8 @@ impl Url {
 
     /// Returns whether both name the same host; all names of loopback are one (`kubelet.md`, section 3).
     pub fn has_host_of(&self, other: &Self) -> bool {
-        let (a, b) = (&self.authority.host, &other.authority.host);
-        a.eq_ignore_ascii_case(b) || (is_loopback(a) && is_loopback(b))
+        let (a, b) = (&self.authority, &other.authority);
+        a.host.eq_ignore_ascii_case(&b.host) || (a.is_loopback() && b.is_loopback())
     }
 
     /// As it may be shown.
@@ -187,10 +193,6 @@ pub fn is_localhost(host: &str) -> bool {
 
 fn is_ipv6(host: &str) -> bool {
     host.parse::<std::net::Ipv6Addr>().is_ok()
-}
-
-fn is_loopback(host: &str) -> bool {
-    is_localhost(host) || host.parse().is_ok_and(|ip: std::net::IpAddr| ip.is_loopback())
 }
 
 /// A path and query that can stand in a request line: begins with `/`, spaces and non-ASCII escaped.

@@ -81,15 +81,14 @@ impl Dial {
         is_tls: bool,
         stage: &Stage<'_>,
     ) -> Result<Stream, String> {
-        let Authority { host, port } = authority;
         let stream = if is_tls {
             // The files first: no connection is to wait for them.
-            let client = self.tls.get_or_init(Box::default).client(host, &self.place).await?;
-            let connection = name::connect(host, *port, &self.place).await?;
+            let client = self.tls.get_or_init(Box::default).client(&authority.host, &self.place).await?;
+            let connection = name::connect(authority, &self.place).await?;
             stage.reach(Progress::Connected);
             client.greet(connection).await?
         } else {
-            name::connect(host, *port, &self.place).await.map(Stream::Tcp)?
+            name::connect(authority, &self.place).await.map(Stream::Tcp)?
         };
         stage.reach(Progress::Greeted);
         Ok(stream)

@@ -41,6 +41,8 @@ const WARNING_BODY: usize = 512;
 #[derive(Debug)]
 pub struct Http {
     url: Url,
+    /// The `Host` of the request, unless a redirect leads elsewhere.
+    host: String,
     dial: Dial,
     request: Request,
     status: StatusRanges,
@@ -61,14 +63,8 @@ impl Http {
         let status = reader.take(options::STATUS, StatusRanges::parse).unwrap_or_default();
         let content = Content::take(reader);
         let is_http2 = version == Some(Version::Two);
-        Ok(Self {
-            url: remote.url(),
-            dial: Dial::new(remote, tls, reader),
-            request,
-            status,
-            content,
-            is_http2,
-        })
+        let dial = Dial::new(remote, tls, reader);
+        Ok(Self { url: remote.url(), host: dial.host(), dial, request, status, content, is_http2 })
     }
 
     async fn follow(&self, stage: &Stage<'_>) -> Result<Outcome, String> {
@@ -97,10 +93,10 @@ impl Http {
     ) -> Result<Answer, String> {
         let is_own = self.is_own(url);
         let (stream, host) = if is_own {
-            (self.dial.open(stage).await, self.dial.host())
+            (self.dial.open(stage).await, Cow::Borrowed(&*self.host))
         } else {
             let is_tls = url.scheme == Scheme::Https;
-            (self.dial.open_to(&url.authority, is_tls, stage).await, url.authority.shown())
+            (self.dial.open_to(&url.authority, is_tls, stage).await, Cow::Owned(url.authority.shown()))
         };
         let led = |reason| if is_own { reason } else { format!("redirected to {}: {reason}", url.shown()) };
         let stream = stream.map_err(led)?;

@@ -12,19 +12,19 @@ use super::connection::Connection;
 /// The addresses of `localhost` (RFC 6761, section 6.3), known without asking a resolver or `/etc/hosts`.
 const LOOPBACK: [IpAddr; 2] = [IpAddr::V4(Ipv4Addr::LOCALHOST), IpAddr::V6(Ipv6Addr::LOCALHOST)];
 
-/// Opens a connection to the first address of `host` that accepts one; an empty host is `localhost`.
+/// Opens a connection to the first address of a host that accepts one.
 ///
 /// # Errors
 /// The refusal, or the reason of the first address: `::1` is tried after `127.0.0.1`, and says less where there is no
 /// IPv6.
-pub(super) async fn connect(host: &str, port: u16, place: &Place) -> Result<Connection, String> {
-    if is_localhost(host) {
-        return connect_any("localhost", port, LOOPBACK.map(|ip| SocketAddr::new(ip, port))).await;
+pub(super) async fn connect(to: &Authority, place: &Place) -> Result<Connection, String> {
+    if let Some(ip) = to.address {
+        return connect_any(to, [SocketAddr::new(ip, to.port)]).await;
     }
-    if let Ok(ip) = host.parse::<IpAddr>() {
-        return connect_any(host, port, [SocketAddr::new(ip, port)]).await;
+    if is_localhost(&to.host) {
+        return connect_any(to, LOOPBACK.map(|ip| SocketAddr::new(ip, to.port))).await;
     }
-    connect_any(host, port, look_up(host, port, place).await?).await
+    connect_any(to, look_up(&to.host, to.port, place).await?).await
 }
 
 /// Asks the resolver, which may take its time.
@@ -48,8 +48,7 @@ fn resolver_reason(error: &io::Error) -> String {
 }
 
 async fn connect_any(
-    host: &str,
-    port: u16,
+    to: &Authority,
     addresses: impl IntoIterator<Item = SocketAddr>,
 ) -> Result<Connection, String> {
     let (mut refused, mut other) = (Vec::new(), None);
@@ -60,7 +59,8 @@ async fn connect_any(
             Err(error) => drop(other.get_or_insert_with(|| format!("{address}: {}", io_reason(&error)))),
         }
     }
-    Err(refusal(&shown(host, port), &refused).or(other).unwrap_or_else(|| format!("{host} has no address")))
+    let refusal = refusal(&to.shown(), &refused);
+    Err(refusal.or(other).unwrap_or_else(|| format!("{} has no address", to.host)))
 }
 
 /// Returns who refused a connection to `to`: each address, if the name does not tell.
@@ -73,28 +73,24 @@ fn refusal(to: &str, addresses: &[IpAddr]) -> Option<String> {
     }
 }
 
-fn shown(host: &str, port: u16) -> String {
-    Authority { host: host.to_owned(), port }.shown()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn who_refused_is_told() {
-        let refusal = |host, addresses: &[&str]| {
+        let refusal = |authority, addresses: &[&str]| {
             let addresses: Vec<_> = addresses.iter().map(|address| address.parse().unwrap()).collect();
-            refusal(&shown(host, 80), &addresses)
+            refusal(&Authority::parse(authority, None).unwrap().shown(), &addresses)
         };
-        for (host, addresses, expected) in [
-            ("localhost", &["127.0.0.1", "::1"][..], "localhost:80 (127.0.0.1 and ::1)"),
-            ("localhost", &["127.0.0.1"], "localhost:80 (127.0.0.1)"),
-            ("10.0.0.1", &["10.0.0.1"], "10.0.0.1:80"),
-            ("::1", &["::1"], "[::1]:80"),
+        for (authority, addresses, expected) in [
+            ("localhost:80", &["127.0.0.1", "::1"][..], "localhost:80 (127.0.0.1 and ::1)"),
+            ("localhost:80", &["127.0.0.1"], "localhost:80 (127.0.0.1)"),
+            ("10.0.0.1:80", &["10.0.0.1"], "10.0.0.1:80"),
+            ("[::1]:80", &["::1"], "[::1]:80"),
         ] {
-            assert_eq!(refusal(host, addresses), Some(format!("connection refused by {expected}")));
+            assert_eq!(refusal(authority, addresses), Some(format!("connection refused by {expected}")));
         }
-        assert_eq!(refusal("db", &[]), None);
+        assert_eq!(refusal("db:80", &[]), None);
     }
 }
