@@ -17,7 +17,9 @@ pub struct Watch {
 /// One answer.
 #[derive(Debug)]
 pub struct Sight {
-    /// The age of the pod when it came.
+    /// The age of the pod when the question was sent.
+    pub asked: Duration,
+    /// The same when the answer came.
     pub at: Duration,
     pub answer: Result<(u16, String), String>,
 }
@@ -49,8 +51,9 @@ impl Watch {
             let mut sights = Vec::new();
             while !watched.load(Ordering::Relaxed) {
                 let question = Question { path: &path, agent, headers: Vec::new() };
+                let asked = born.elapsed();
                 let answer = request::ask(address, &question, Duration::from_secs(1));
-                sights.push(Sight { at: born.elapsed(), answer });
+                sights.push(Sight { asked, at: born.elapsed(), answer });
                 std::thread::sleep(pause);
             }
             sights
