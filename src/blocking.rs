@@ -21,7 +21,7 @@ pub const MAX_HELPERS: usize = 64;
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 
 /// The stack of a thread, in bytes: a resolver's buffers fit well.
-const STACK: usize = 256 * 1024;
+const STACK_BYTES: usize = 256 * 1024;
 
 static POOL: Pool = Pool::new(MAX_HELPERS);
 
@@ -122,7 +122,7 @@ impl Pool {
             return Ok(());
         }
         drop(queue);
-        let thread = thread::Builder::new().name("helper".to_owned()).stack_size(STACK);
+        let thread = thread::Builder::new().name("helper".to_owned()).stack_size(STACK_BYTES);
         thread.spawn(move || self.serve(call)).map(drop)
     }
 

@@ -93,14 +93,14 @@ impl Kind {
 }
 
 /// The longest reason on one line, in characters: what fits a kubelet event.
-const LINE_CHARS: usize = 1024;
+const MAX_LINE_CHARS: usize = 1024;
 
 /// A reason as one line for answers and logs: line breaks become spaces, control characters are escaped.
 pub fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len().min(LINE_CHARS));
+    let mut line = String::with_capacity(text.len().min(MAX_LINE_CHARS));
     for (count, c) in text.trim().chars().enumerate() {
         match c {
-            _ if count >= LINE_CHARS => {
+            _ if count >= MAX_LINE_CHARS => {
                 line.push('…');
                 break;
             }

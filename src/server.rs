@@ -53,7 +53,7 @@ pub struct AppState {
 const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// The largest request head, in bytes, and the size of a connection's buffers.
-const HEAD_LIMIT: usize = 8 * 1024;
+const MAX_HEAD_BYTES: usize = 8 * 1024;
 
 /// The age at which a connection is asked to end; a client that goes on opens another. It bounds what a slow
 /// reader can hold.
@@ -131,7 +131,7 @@ async fn connection(
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_TIMEOUT)
-        .max_buf_size(HEAD_LIMIT)
+        .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(TokioIo::new(stream), answer);
     let end = async { drop(timeout(LIFETIME, closing.wait_for(|closing| *closing)).await) };
     tokio::pin!(connection);

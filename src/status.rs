@@ -14,7 +14,7 @@ use crate::tracker::{Change, Tracker};
 use crate::unix_time;
 use crate::witness::Witness;
 
-pub use history::{HISTORY, History, PastRun};
+pub use history::{History, MAX_HISTORY_RUNS, PastRun};
 
 /// Upper bounds of the buckets of `health_proxy_check_duration_seconds`, in seconds.
 pub const BUCKETS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

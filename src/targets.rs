@@ -43,7 +43,7 @@ use notify::Notify;
 use place::Inside;
 use running::Running;
 
-pub use stage::{Progress, SAID_LIMIT, Stage};
+pub use stage::{MAX_SAID_BYTES, Progress, Stage};
 
 /// The name of our requests: apps and meshes treat `kube-probe/` specially, so it comes first.
 const PROBE_AGENT: &str = concat!("kube-probe/1.36 health-proxy/", env!("CARGO_PKG_VERSION"));

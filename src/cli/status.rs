@@ -9,10 +9,10 @@ use crate::server::document::{CheckPart, Document, IncarnationPart, ProbePart, S
 use crate::table::{self, span};
 
 /// The number of the last runs that a line shows.
-const RUNS_SHOWN: usize = 20;
+const MAX_SHOWN_RUNS: usize = 20;
 
 /// The part of a reason that a line shows, in characters; the verdicts tell it whole.
-const REASON_SHOWN: usize = 60;
+const MAX_SHOWN_REASON_CHARS: usize = 60;
 
 /// The explanation of the columns that need one.
 const LEGEND: &str = "\nLAST RUNS: . success, F failure, T timeout, the newest last. STREAK: equal results in a row / how many decide.\n";
@@ -150,7 +150,7 @@ fn streak(streak: &StreakPart) -> String {
 
 /// The last runs, the newest last: `.` success, `F` failure, `T` timeout.
 fn runs(results: &str) -> String {
-    let skipped = results.len().saturating_sub(RUNS_SHOWN);
+    let skipped = results.len().saturating_sub(MAX_SHOWN_RUNS);
     let sign = |letter| match letter {
         's' => '.',
         'f' => 'F',
@@ -168,7 +168,7 @@ fn next(check: &CheckPart, now: f64) -> String {
 }
 
 fn cut(reason: &str) -> String {
-    match reason.char_indices().nth(REASON_SHOWN) {
+    match reason.char_indices().nth(MAX_SHOWN_REASON_CHARS) {
         Some((end, _)) => format!("{}…", &reason[..end]),
         None => reason.to_owned(),
     }

@@ -1,7 +1,7 @@
 //! Targets that are an absolute path.
 
 /// The room of `sun_path` (unix(7)) in bytes, without the one that ends it.
-const LONGEST_SOCKET: usize = 107;
+const MAX_SOCKET_PATH_BYTES: usize = 107;
 
 /// An absolute path.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -10,8 +10,10 @@ pub struct Path(pub String);
 impl Path {
     /// Reads the path of a unix socket.
     pub(super) fn socket(path: &str) -> Result<Self, String> {
-        Self::read(path).filter(|path| path.0.len() <= LONGEST_SOCKET).ok_or_else(|| {
-            format!("accepted: an absolute path of at most {LONGEST_SOCKET} bytes, such as /run/app.sock")
+        Self::read(path).filter(|path| path.0.len() <= MAX_SOCKET_PATH_BYTES).ok_or_else(|| {
+            format!(
+                "accepted: an absolute path of at most {MAX_SOCKET_PATH_BYTES} bytes, such as /run/app.sock"
+            )
         })
     }
 

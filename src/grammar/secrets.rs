@@ -4,10 +4,10 @@ use std::cmp::Reverse;
 use std::fmt;
 
 /// A value that is shorter is no secret, and would be found in every text.
-const LEAST_SECRET: usize = 3;
+const MIN_SECRET_BYTES: usize = 3;
 
 /// The same for a word of a longer value.
-const LEAST_WORD: usize = 6;
+const MIN_WORD_BYTES: usize = 6;
 
 /// The text in the place of a value that no variable's name can stand for.
 const HIDDEN: &str = "(hidden)";
@@ -42,7 +42,7 @@ impl Secrets {
         let value = String::from_utf8_lossy(value);
         let is_between = |c: char| c.is_whitespace() || c.is_control() || "\"'{}[]<>,;:&=?".contains(c);
         let words = value.split(is_between).chain([value.trim()]);
-        for word in words.filter(|word| word.len() >= LEAST_WORD) {
+        for word in words.filter(|word| word.len() >= MIN_WORD_BYTES) {
             self.add(word, HIDDEN.to_owned());
         }
         self.sort();
@@ -50,7 +50,7 @@ impl Secrets {
 
     /// Adds the value of a variable, in whose place its name may stand.
     pub(super) fn note(&mut self, name: &str, value: &str) {
-        if value.len() >= LEAST_SECRET {
+        if value.len() >= MIN_SECRET_BYTES {
             self.add(value, format!("$({name})"));
             self.sort();
         }

@@ -8,7 +8,7 @@ use crate::probe::Probe;
 use crate::tracker::Thresholds;
 
 /// The least period and timeout, in seconds.
-const LEAST: f64 = 0.01;
+const MIN_SECONDS: f64 = 0.01;
 
 /// The timing of a check: when it runs and how often it has to agree with itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -60,9 +60,10 @@ impl Timing {
         let mut seconds = |name, least| reader.take(name, values::seconds(least));
         Self {
             initial_delay: seconds(options::INITIAL_DELAY_SECONDS, 0.0).unwrap_or(defaults.initial_delay),
-            period: seconds(options::PERIOD_SECONDS, LEAST).unwrap_or(defaults.period),
-            unhealthy_period: seconds(options::UNHEALTHY_PERIOD_SECONDS, LEAST).or(defaults.unhealthy_period),
-            timeout: seconds(options::TIMEOUT_SECONDS, LEAST).unwrap_or(defaults.timeout),
+            period: seconds(options::PERIOD_SECONDS, MIN_SECONDS).unwrap_or(defaults.period),
+            unhealthy_period: seconds(options::UNHEALTHY_PERIOD_SECONDS, MIN_SECONDS)
+                .or(defaults.unhealthy_period),
+            timeout: seconds(options::TIMEOUT_SECONDS, MIN_SECONDS).unwrap_or(defaults.timeout),
             thresholds: Thresholds {
                 success: success.unwrap_or(defaults.thresholds.success),
                 failure: failure.unwrap_or(defaults.thresholds.failure),

@@ -5,16 +5,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The longest time that can be configured: a year.
-const LONGEST: f64 = 365.0 * 24.0 * 3600.0;
+const MAX_SECONDS: f64 = 365.0 * 24.0 * 3600.0;
 
 /// Seconds with an optional fraction, of at least `least`.
 pub fn seconds(least: f64) -> impl Fn(&str) -> Result<Duration, String> {
     move |value| {
         let plain = value.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-        let number = value.parse().ok().filter(|n| plain && (least..=LONGEST).contains(n));
+        let number = value.parse().ok().filter(|n| plain && (least..=MAX_SECONDS).contains(n));
         number
             .map(Duration::from_secs_f64)
-            .ok_or_else(|| format!("accepted: seconds from {least} to {LONGEST}, such as 10 or 0.5"))
+            .ok_or_else(|| format!("accepted: seconds from {least} to {MAX_SECONDS}, such as 10 or 0.5"))
     }
 }
 

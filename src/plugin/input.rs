@@ -6,7 +6,7 @@ use std::io::Read;
 use super::yaml::{Id, Tree};
 
 /// The most that one document may hold, in bytes. The API server takes an object of 3 MiB; a List of many is longer.
-const DOCUMENT_LIMIT: usize = 32 * 1024 * 1024;
+const MAX_DOCUMENT_BYTES: usize = 32 * 1024 * 1024;
 
 /// A text and where it is from.
 #[derive(Debug)]
@@ -82,9 +82,9 @@ impl Input {
     fn check_length(&self) -> Result<(), Fault> {
         let mut line = 1;
         for (index, document) in self.text.split("\n---").enumerate() {
-            if document.len() > DOCUMENT_LIMIT {
+            if document.len() > MAX_DOCUMENT_BYTES {
                 let megabytes = document.len() / 1_000_000;
-                let message = format!("{megabytes} MB, and a document may hold {DOCUMENT_LIMIT} bytes");
+                let message = format!("{megabytes} MB, and a document may hold {MAX_DOCUMENT_BYTES} bytes");
                 return Err(self.fault(index + 1, line, message));
             }
             line += document.matches('\n').count() + 1;

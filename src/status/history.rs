@@ -8,7 +8,7 @@ use super::Run;
 use crate::outcome::Kind;
 
 /// The number of runs that are remembered.
-pub const HISTORY: usize = 60;
+pub const MAX_HISTORY_RUNS: usize = 60;
 
 /// A run as it is remembered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct PastRun {
     pub kind: Kind,
 }
 
-/// The last [`HISTORY`] runs; nothing before the first.
+/// The last [`MAX_HISTORY_RUNS`] runs; nothing before the first.
 #[derive(Clone, Debug, Default)]
 pub struct History(Option<Box<Ring>>);
 
@@ -32,7 +32,7 @@ struct Ring {
     first: Instant,
     /// The number of all so far.
     count: usize,
-    runs: [Packed; HISTORY],
+    runs: [Packed; MAX_HISTORY_RUNS],
 }
 
 /// A run in sixteen bytes.
@@ -59,20 +59,24 @@ impl History {
 
 impl Ring {
     const fn new(first: Instant) -> Self {
-        Self { first, count: 0, runs: [Packed { began: 0, duration: 0, kind: Kind::Success }; HISTORY] }
+        Self {
+            first,
+            count: 0,
+            runs: [Packed { began: 0, duration: 0, kind: Kind::Success }; MAX_HISTORY_RUNS],
+        }
     }
 
     fn push(&mut self, run: &Run) {
         let began = micros(run.began.saturating_duration_since(self.first));
         let duration = u32::try_from(micros(run.duration)).unwrap_or(u32::MAX);
-        self.runs[self.count % HISTORY] = Packed { began, duration, kind: run.outcome.kind() };
+        self.runs[self.count % MAX_HISTORY_RUNS] = Packed { began, duration, kind: run.outcome.kind() };
         self.count += 1;
     }
 
     fn iter(&self) -> impl Iterator<Item = PastRun> {
-        let oldest = self.count.saturating_sub(HISTORY);
+        let oldest = self.count.saturating_sub(MAX_HISTORY_RUNS);
         (oldest..self.count).map(|place| {
-            let Packed { began, duration, kind } = self.runs[place % HISTORY];
+            let Packed { began, duration, kind } = self.runs[place % MAX_HISTORY_RUNS];
             let began = self.first + Duration::from_micros(began);
             PastRun { began, duration: Duration::from_micros(duration.into()), kind }
         })
@@ -98,7 +102,7 @@ mod tests {
             let began = first + Duration::from_secs(number);
             history.push(&Run { began, duration: Duration::from_millis(number), outcome, said: None });
             let remembered: Vec<_> = history.iter().collect();
-            assert_eq!(remembered.len(), HISTORY.min(usize::try_from(number).unwrap() + 1));
+            assert_eq!(remembered.len(), MAX_HISTORY_RUNS.min(usize::try_from(number).unwrap() + 1));
             let kind = if number % 2 == 0 { Kind::Success } else { Kind::Failure };
             let newest = PastRun { began, duration: Duration::from_millis(number), kind };
             assert_eq!(remembered.last(), Some(&newest));

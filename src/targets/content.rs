@@ -15,10 +15,10 @@ use crate::grammar::{OptionReader, options};
 use json::Condition;
 
 /// The part that is looked at, in bytes.
-pub const CONTENT_LIMIT: usize = 256 * 1024;
+pub const MAX_CONTENT_BYTES: usize = 256 * 1024;
 
 /// Up to this product of a content's length and its conditions, JSON is read at once.
-const SHORT: usize = 16 * 1024;
+const MAX_INLINE_WORK: usize = 16 * 1024;
 
 /// The conditions for content.
 #[derive(Debug)]
@@ -80,9 +80,9 @@ impl Content {
     }
 
     async fn hold(&self, name: &str, content: &Bytes, place: &Place) -> Result<(), Wrong> {
-        let is_cut = content.len() >= CONTENT_LIMIT;
+        let is_cut = content.len() >= MAX_CONTENT_BYTES;
         let looked_at =
-            if is_cut { format!("the first {CONTENT_LIMIT} bytes of {name}") } else { name.to_owned() };
+            if is_cut { format!("the first {MAX_CONTENT_BYTES} bytes of {name}") } else { name.to_owned() };
         let verb = if is_cut { "do" } else { "does" };
         if let Some(wanted) = &self.matches
             && !wanted.is_match(content, place).await?
@@ -96,9 +96,9 @@ impl Content {
         }
         match &self.json {
             None => Ok(()),
-            Some(_) if is_cut => {
-                Err(Wrong::Other(format!("{name} is longer than {CONTENT_LIMIT} bytes, too long for JSON")))
-            }
+            Some(_) if is_cut => Err(Wrong::Other(format!(
+                "{name} is longer than {MAX_CONTENT_BYTES} bytes, too long for JSON"
+            ))),
             Some(conditions) => Ok(judge_json(conditions, name, content, place).await?),
         }
     }
@@ -119,7 +119,7 @@ async fn judge_json(
     content: &Bytes,
     place: &Place,
 ) -> Result<(), String> {
-    let judged = if content.len().saturating_mul(conditions.len()) <= SHORT {
+    let judged = if content.len().saturating_mul(conditions.len()) <= MAX_INLINE_WORK {
         json::judge(conditions, content)
     } else {
         let (conditions, content) = (Arc::clone(conditions), content.clone());

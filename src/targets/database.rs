@@ -19,7 +19,7 @@ use crate::grammar::remote::Remote;
 use crate::outcome::Outcome;
 
 /// The part of the server's words that is looked at, in bytes.
-const LIMIT: usize = 16 * 1024;
+const MAX_ANSWER_BYTES: usize = 16 * 1024;
 
 /// A database server.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ impl Database {
         stream.write_all(&self.opening.0).await.map_err(failed("sending"))?;
         let mut heard = Vec::new();
         loop {
-            let room = (LIMIT - heard.len()) as u64;
+            let room = (MAX_ANSWER_BYTES - heard.len()) as u64;
             if (&mut *stream).take(room).read_buf(&mut heard).await.map_err(failed("reading"))? == 0 {
                 return Err(self.broken(&heard, stage));
             }

@@ -13,7 +13,7 @@ use super::place::Inside;
 use super::reason::io_reason;
 use super::source::Source;
 use super::stage::quoted;
-use super::{Attempt, LocalPort, SAID_LIMIT, Stage};
+use super::{Attempt, LocalPort, MAX_SAID_BYTES, Stage};
 use crate::blocking::Place;
 use crate::grammar::path::Path;
 use crate::grammar::remote::Remote;
@@ -22,7 +22,7 @@ use crate::grammar::{OptionReader, options};
 use crate::outcome::Outcome;
 
 /// The part of an answer that is looked at, in bytes.
-const ANSWER_LIMIT: usize = 10 * 1024;
+const MAX_ANSWER_BYTES: usize = 10 * 1024;
 
 /// The time to gather more of an answer that does not match yet, for each of its bytes.
 const PAUSE_PER_BYTE: Duration = Duration::from_micros(1);
@@ -138,12 +138,12 @@ impl Script {
         let Some(expect) = &self.expect else { return Ok(()) };
         let mut answer = Vec::new();
         while !expect.is_match(&Bytes::copy_from_slice(&answer), place).await? {
-            if !answer.is_empty() && answer.len() <= SAID_LIMIT {
+            if !answer.is_empty() && answer.len() <= MAX_SAID_BYTES {
                 stage.hear(&answer);
             }
             // A peer that sends byte by byte must not have the whole answer searched for each of them.
             sleep(PAUSE_PER_BYTE * u32::try_from(answer.len()).unwrap_or(u32::MAX)).await;
-            let room = ANSWER_LIMIT - answer.len();
+            let room = MAX_ANSWER_BYTES - answer.len();
             let read = (&mut *stream).take(room as u64).read_buf(&mut answer).await;
             if read.map_err(|error| format!("reading failed: {}", io_reason(&error)))? == 0 {
                 return Err(mismatch(&answer, expect, stage));
@@ -158,7 +158,9 @@ fn mismatch(answer: &[u8], expect: &Pattern, stage: &Stage<'_>) -> String {
     let said = quoted(&stage.hear(answer));
     match answer.len() {
         0 => "the peer closed the connection without an answer".to_owned(),
-        ANSWER_LIMIT.. => format!("answered {said}: its first {ANSWER_LIMIT} bytes do not match {expect}"),
+        MAX_ANSWER_BYTES.. => {
+            format!("answered {said}: its first {MAX_ANSWER_BYTES} bytes do not match {expect}")
+        }
         _ => format!("answered {said}, which does not match {expect}, and closed the connection"),
     }
 }

@@ -16,17 +16,17 @@ use tokio::runtime::Handle;
 
 use super::place::Inside;
 use super::reason::io_reason;
-use super::{Attempt, Progress, SAID_LIMIT, Stage, enter};
+use super::{Attempt, MAX_SAID_BYTES, Progress, Stage, enter};
 use crate::blocking::{Place, Turn};
 use crate::grammar::{self, OptionReader};
 use crate::orphans;
 use crate::outcome::{Outcome, beginning};
 
 /// The part of a command's output that is kept, in bytes (`pkg/probe/exec/exec.go`, `maxReadLength`).
-const OUTPUT_LIMIT: usize = 10 * 1024;
+const MAX_OUTPUT_BYTES: usize = 10 * 1024;
 
 /// The part of it that a reason repeats, in bytes: how the command ended is to stand on the same line.
-const REASON_LIMIT: usize = 800;
+const MAX_REASON_BYTES: usize = 800;
 
 /// A command and its arguments.
 #[derive(Debug)]
@@ -127,7 +127,7 @@ fn reason(status: ExitStatus, output: &str) -> String {
         // Our own words, of a command that was never started.
         text if status.code() == Some(i32::from(enter::NOT_STARTED)) => text.to_owned(),
         text => {
-            format!("{} ({end})", beginning(text, REASON_LIMIT))
+            format!("{} ({end})", beginning(text, MAX_REASON_BYTES))
         }
     }
 }
@@ -206,22 +206,24 @@ impl Output {
 
     /// Reads to the end: keeps the beginning, so that the command never blocks on a full pipe.
     async fn drain(&mut self, stage: &Stage<'_>) {
-        while self.kept.len() < OUTPUT_LIMIT {
-            let room = OUTPUT_LIMIT - self.kept.len();
+        while self.kept.len() < MAX_OUTPUT_BYTES {
+            let room = MAX_OUTPUT_BYTES - self.kept.len();
             match (&mut self.pipe).take(room as u64).read_buf(&mut self.kept).await {
                 Ok(0) | Err(_) => return,
                 // In case that it says no more and does not end.
-                Ok(_) if self.kept.len() <= SAID_LIMIT => drop(stage.hear(&self.kept)),
+                Ok(_) if self.kept.len() <= MAX_SAID_BYTES => drop(stage.hear(&self.kept)),
                 Ok(_) => {}
             }
         }
-        let mut ignored = vec![0; OUTPUT_LIMIT];
+        let mut ignored = vec![0; MAX_OUTPUT_BYTES];
         while !matches!(self.pipe.read(&mut ignored).await, Ok(0) | Err(_)) {}
     }
 
     /// Takes what a command left in the pipe, without waiting for others that still hold it open.
     fn read_what_is_there(&mut self) {
-        while self.kept.len() < OUTPUT_LIMIT && matches!(self.pipe.try_read_buf(&mut self.kept), Ok(1..)) {}
-        self.kept.truncate(OUTPUT_LIMIT);
+        while self.kept.len() < MAX_OUTPUT_BYTES && matches!(self.pipe.try_read_buf(&mut self.kept), Ok(1..))
+        {
+        }
+        self.kept.truncate(MAX_OUTPUT_BYTES);
     }
 }

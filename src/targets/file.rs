@@ -10,7 +10,7 @@ use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 
-use super::content::{CONTENT_LIMIT, Content};
+use super::content::{Content, MAX_CONTENT_BYTES};
 use super::place::Inside;
 use super::reason::io_reason;
 use super::room::{Room, SMALL};
@@ -68,7 +68,7 @@ impl File {
         let mut room = None;
         if found.content.len() > SMALL {
             room = Some(Room::get().await?);
-            found = self.look(CONTENT_LIMIT).await?.map_err(|error| wrong(io_reason(&error)))?;
+            found = self.look(MAX_CONTENT_BYTES).await?.map_err(|error| wrong(io_reason(&error)))?;
         }
         let judged = content.judge("its content", &Bytes::from(found.content), &self.place, stage).await;
         drop(room);

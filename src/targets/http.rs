@@ -9,7 +9,7 @@ mod status;
 use std::borrow::Cow;
 use std::time::Duration;
 
-use super::content::{CONTENT_LIMIT, Content};
+use super::content::{Content, MAX_CONTENT_BYTES};
 use super::dial::{Dial, Tls};
 use super::place::Inside;
 use super::{Attempt, LocalPort, Progress, Stage};
@@ -32,7 +32,8 @@ const MAX_REQUESTS: usize = 10;
 const LIMITS: Limits = Limits { read: 128 * 1024, pieces: 1024, body: 10 * 1024 };
 
 /// The same where the body is judged: it may come in small chunks, with a length before each.
-const LIMITS_OF_CONTENT: Limits = Limits { read: 3 * CONTENT_LIMIT, pieces: 16 * 1024, body: CONTENT_LIMIT };
+const CONTENT_LIMITS: Limits =
+    Limits { read: 3 * MAX_CONTENT_BYTES, pieces: 16 * 1024, body: MAX_CONTENT_BYTES };
 
 /// The part of a body that a warning shows, in bytes.
 const WARNING_BODY: usize = 512;
@@ -101,7 +102,7 @@ impl Http {
         let led = |reason| if is_own { reason } else { format!("redirected to {}: {reason}", url.shown()) };
         let stream = stream.map_err(led)?;
         let keeps_body = method == self.request.method();
-        let limits = if self.content.is_some() { LIMITS_OF_CONTENT } else { LIMITS };
+        let limits = if self.content.is_some() { CONTENT_LIMITS } else { LIMITS };
         let on_head = || stage.reach(Progress::Answered);
         if self.is_http2 || stream.is_http2() {
             let (head, body) = prepared.asking(method, url, &host, keeps_body).map_err(led)?;

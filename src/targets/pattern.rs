@@ -11,7 +11,7 @@ use crate::blocking::Place;
 
 /// Up to this product of an expression's size and a text's length, in bytes each, a match takes less than half a
 /// millisecond whatever they are (0.7 ns each at the worst, measured), and is worth no thread.
-const SHORT: usize = 512 * 1024;
+const MAX_INLINE_WORK: usize = 512 * 1024;
 
 /// The largest compiled expression, in bytes; the library's own limit.
 const MAX_SIZE: usize = 10 * 1024 * 1024;
@@ -70,7 +70,7 @@ impl Pattern {
     /// Why that cannot be found out.
     pub async fn is_match(&self, text: &Bytes, place: &Place) -> Result<bool, String> {
         let alphabet = self.alphabet;
-        if self.size.saturating_mul(text.len()) <= SHORT {
+        if self.size.saturating_mul(text.len()) <= MAX_INLINE_WORK {
             return Ok(self.regex.is_match(&alphabet.spelled(text)));
         }
         let (regex, text) = (Arc::clone(&self.regex), text.clone());
@@ -132,7 +132,7 @@ mod tests {
         let turn = place.turn().await;
         assert_eq!(pattern.is_match(&"abba".into(), &place).await, Ok(true));
         assert_eq!(pattern.is_match(&"abc".into(), &place).await, Ok(false));
-        let long = Bytes::from(vec![b'a'; SHORT / pattern.size + 1]);
+        let long = Bytes::from(vec![b'a'; MAX_INLINE_WORK / pattern.size + 1]);
         let mut run = Box::pin(pattern.is_match(&long, &place));
         let is_waiting =
             std::future::poll_fn(|context| std::task::Poll::Ready(run.as_mut().poll(context).is_pending()));

@@ -9,7 +9,7 @@ use crate::proc_stat::ProcStat;
 pub use crate::witness::Process;
 
 /// The kernel's limit of a name, in bytes (`TASK_COMM_LEN`).
-const NAME_LIMIT: usize = 15;
+const MAX_NAME_BYTES: usize = 15;
 
 /// Finds the process called `name`: the topmost, where it has children of the same name in its container.
 ///
@@ -99,7 +99,7 @@ impl RunningProcess {
 
     /// By its own name, which the kernel cuts, or by the base name of its executable.
     fn is_called(&self, proc: &Path, name: &str) -> bool {
-        let cut = name.as_bytes().get(..NAME_LIMIT).unwrap_or(name.as_bytes());
+        let cut = name.as_bytes().get(..MAX_NAME_BYTES).unwrap_or(name.as_bytes());
         if self.name.as_bytes() == cut {
             return true;
         }

@@ -10,7 +10,7 @@ use crate::grammar::options::OptionName;
 use crate::grammar::{OptionReader, values};
 
 /// The longest file that is read for a value, in bytes.
-const VALUE_LIMIT: usize = 256 * 1024;
+const MAX_VALUE_BYTES: usize = 256 * 1024;
 
 /// A value, or where it stands.
 pub enum Source<T> {
@@ -74,7 +74,7 @@ impl<T: Send + 'static> ValueFile<T> {
         let (path, read) = (self.path.clone(), self.read);
         let silence = format!("the file system did not answer for {}", path.display());
         let look = move || {
-            let content = small_file::read(&path, VALUE_LIMIT)?;
+            let content = small_file::read(&path, MAX_VALUE_BYTES)?;
             read(&content).map_err(|wrong| format!("{}: {wrong}", path.display()))
         };
         place.run(silence, look).await?

@@ -8,10 +8,10 @@ use crate::lock::lock;
 use crate::outcome::beginning;
 
 /// The part of an app's words that is kept, in bytes.
-pub const SAID_LIMIT: usize = 1024;
+pub const MAX_SAID_BYTES: usize = 1024;
 
 /// The part that is searched for secrets, in bytes: one that is cut off at the end is not known any more.
-const SEARCHED: usize = 16 * SAID_LIMIT;
+const SEARCHED: usize = 16 * MAX_SAID_BYTES;
 
 /// The part of it that a reason repeats, in characters.
 const QUOTED: usize = 80;
@@ -73,7 +73,7 @@ impl<'s> Stage<'s> {
         let text = self.secrets.hide(&text).unwrap_or(text);
         let mut heard = self.heard();
         let text = heard.secrets.hide(&text).unwrap_or(text);
-        heard.said = (!text.is_empty()).then(|| beginning(&text, SAID_LIMIT).into());
+        heard.said = (!text.is_empty()).then(|| beginning(&text, MAX_SAID_BYTES).into());
         text
     }
 
@@ -117,7 +117,7 @@ mod tests {
             "\"-ERR (hidden) \"(hidden)\"\\r\\n\""
         );
         assert_eq!(stage.said().as_deref(), Some("-ERR (hidden) \"(hidden)\"\r\n"));
-        let long = [b"x".repeat(SAID_LIMIT - 3), b"hunter22".to_vec(), b"y".repeat(100_000)].concat();
+        let long = [b"x".repeat(MAX_SAID_BYTES - 3), b"hunter22".to_vec(), b"y".repeat(100_000)].concat();
         assert_eq!(quoted(&stage.hear(&long)), format!("\"{}…\"", "x".repeat(QUOTED)));
         let said = stage.said().unwrap();
         assert!(said.ends_with("x(hi…"), "{said}");

@@ -104,11 +104,11 @@ fn every_container_has_requests_and_limits() {
 
 /// How long the kubelet may find nobody on the port when the sidecar dies twice in a row: it is started again within two
 /// seconds the first time, and the second time 10 s after its end, noticed within a second and up within another.
-const LONGEST_GAP_SECONDS: i32 = 2 + 12;
+const MAX_GAP_SECONDS: i32 = 2 + 12;
 
 fn outlasts_two_crashes(probe: &Probe) -> bool {
     let failures = probe.failure_threshold.unwrap_or(3);
-    (failures - 1) * probe.period_seconds.unwrap_or(10) > LONGEST_GAP_SECONDS
+    (failures - 1) * probe.period_seconds.unwrap_or(10) > MAX_GAP_SECONDS
 }
 
 #[test]

@@ -11,8 +11,8 @@ use crate::recipe::recipe;
 use crate::state::{Exit, Shared, Status};
 
 const FIRST_BACKOFF: Duration = Duration::from_secs(10);
-const LONGEST_BACKOFF: Duration = Duration::from_secs(300);
-const LEAST_GRACE: Duration = Duration::from_secs(2);
+const MAX_BACKOFF: Duration = Duration::from_secs(300);
+const MIN_GRACE: Duration = Duration::from_secs(2);
 
 /// Returns when the container may be started, if its last end is too recent for another start.
 pub fn backoff_ends(status: &Status) -> Option<Instant> {
@@ -24,7 +24,7 @@ pub fn backoff_ends(status: &Status) -> Option<Instant> {
 fn next_backoff(status: &Status) -> Option<Duration> {
     status.exit?;
     let doubled = status.backoff.map(|backoff| backoff * 2);
-    Some(doubled.map_or(FIRST_BACKOFF, |backoff| backoff.min(LONGEST_BACKOFF)))
+    Some(doubled.map_or(FIRST_BACKOFF, |backoff| backoff.min(MAX_BACKOFF)))
 }
 
 /// Starts a container and runs its `postStart` hook, which holds everything else back; one that fails ends the
@@ -61,7 +61,7 @@ pub fn end(pod: &Shared, container: &Container, until: Instant) {
     let (Some(running), Some(_)) = (status.container, status.running_since) else {
         return;
     };
-    let until = until.max(Instant::now() + LEAST_GRACE);
+    let until = until.max(Instant::now() + MIN_GRACE);
     running.signal(Signal::SIGTERM);
     while running.runs() && Instant::now() < until {
         std::thread::sleep(Duration::from_millis(50));

@@ -9,7 +9,7 @@ use super::DemoError;
 
 /// The number of ports that are tried. They stay below those that the kernel hands out to outgoing connections, one
 /// of which could take kubia's while it is down.
-const TRIED: u16 = 100;
+const MAX_TRIED_PORTS: u16 = 100;
 
 /// The addresses of kubia and the sidecar, on loopback.
 #[derive(Debug)]
@@ -38,7 +38,7 @@ impl Port {
     }
 
     fn from(preferred: u16) -> Result<Self, DemoError> {
-        let last = preferred + TRIED - 1;
+        let last = preferred + MAX_TRIED_PORTS - 1;
         let free = (preferred..=last).find_map(|number| Some(Self { number, _lock: lock(number)? }));
         free.ok_or(DemoError::Ports(preferred, last))
     }

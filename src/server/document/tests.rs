@@ -16,7 +16,7 @@ use crate::outcome::Outcome;
 use crate::pod::{Entry, Pod, Scope, Visible};
 use crate::probe::Probe;
 use crate::server::AppState;
-use crate::status::{HISTORY, Run, Status};
+use crate::status::{MAX_HISTORY_RUNS, Run, Status};
 use crate::witness::{Listeners, Sight};
 
 const HOSTILE: &str = "<script>top secret</script>\u{1b}[2J\nanother\u{202e} line";
@@ -251,8 +251,9 @@ fn it_is_read_back_as_it_was_written() {
 
 #[test]
 fn two_hundred_checks_with_full_histories_stay_small() {
-    let checks = (0..200)
-        .map(|number| (check(Probe::Readiness, &format!("check-{number}")), vec![Outcome::Success; HISTORY]));
+    let checks = (0..200).map(|number| {
+        (check(Probe::Readiness, &format!("check-{number}")), vec![Outcome::Success; MAX_HISTORY_RUNS])
+    });
     let size = serde_json::to_string(&Document::of(&state(true, checks))).unwrap().len();
     assert!(size < 450_000, "{size} bytes");
 }

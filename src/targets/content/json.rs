@@ -22,7 +22,7 @@ const OPERATORS: [(&str, Operator); 6] = [
 ];
 
 /// The part of a value that is shown, in characters.
-const SHOWN: usize = 80;
+const MAX_SHOWN_CHARS: usize = 80;
 
 /// One line of `_BODY_JSON`.
 #[derive(Debug)]
@@ -147,7 +147,7 @@ fn shown(value: &Value) -> Cow<'static, str> {
         Value::Array(_) => Cow::Borrowed("an array"),
         scalar => {
             let text = scalar.to_string();
-            match text.char_indices().nth(SHOWN) {
+            match text.char_indices().nth(MAX_SHOWN_CHARS) {
                 Some((end, _)) => Cow::Owned(format!("{}…", &text[..end])),
                 None => Cow::Owned(text),
             }

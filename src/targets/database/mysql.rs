@@ -7,7 +7,7 @@ use super::Heard;
 const HEADER: usize = 4;
 
 /// The longest greeting that is taken, in bytes.
-const GREETING_LIMIT: usize = 1024;
+const MAX_GREETING_BYTES: usize = 1024;
 
 /// The first byte of a packet: the version of the protocol, or an error.
 const VERSION: u8 = 10;
@@ -17,7 +17,7 @@ const ERROR: u8 = 0xff;
 pub(super) fn judge(heard: &[u8]) -> Heard {
     let length =
         usize::try_from(u32::from_le_bytes([*heard.first()?, *heard.get(1)?, *heard.get(2)?, 0])).ok()?;
-    if !(1..=GREETING_LIMIT).contains(&length) || *heard.get(3)? != 0 {
+    if !(1..=MAX_GREETING_BYTES).contains(&length) || *heard.get(3)? != 0 {
         return Some(Err(String::new()));
     }
     match heard.get(HEADER..HEADER + length)? {

@@ -11,7 +11,7 @@ const ROLE: &str = "postgres";
 const VERSION: [u8; 4] = [0, 3, 0, 0];
 
 /// The longest message that is taken, in bytes.
-const MESSAGE_LIMIT: usize = 8192;
+const MAX_MESSAGE_BYTES: usize = 8192;
 
 /// `SQLSTATE`s of a server that has looked at the session and refuses only this one.
 const REFUSES_THE_ROLE: [&str; 2] = ["28", "3D"];
@@ -73,7 +73,7 @@ fn next<'h>(heard: &mut &'h [u8]) -> Option<Result<(u8, &'h [u8]), NotPostgres>>
     }
     let length = rest.first_chunk::<4>().map(|length| u32::from_be_bytes(*length));
     let length = usize::try_from(length?).unwrap_or(usize::MAX);
-    if !(4..=MESSAGE_LIMIT).contains(&length) {
+    if !(4..=MAX_MESSAGE_BYTES).contains(&length) {
         return Some(Err(NotPostgres));
     }
     let body = rest.get(4..length)?;

@@ -5,7 +5,7 @@ use super::Heard;
 use crate::grammar::remote::Login;
 
 /// The longest line of an answer that is taken, in bytes.
-const LINE_LIMIT: usize = 1024;
+const MAX_LINE_BYTES: usize = 1024;
 
 /// Returns all that is said, the goodbye included: the server answers in order and then closes.
 pub(super) fn opening(login: Option<&Login>) -> Vec<u8> {
@@ -35,7 +35,7 @@ pub(super) fn judge(heard: &[u8]) -> Heard {
     let mut rest = heard;
     loop {
         let Some(end) = rest.windows(2).position(|pair| pair == b"\r\n") else {
-            let is_redis = matches!(rest.first(), None | Some(b'+' | b'-')) && rest.len() <= LINE_LIMIT;
+            let is_redis = matches!(rest.first(), None | Some(b'+' | b'-')) && rest.len() <= MAX_LINE_BYTES;
             return if is_redis { None } else { Some(Err(String::new())) };
         };
         match &rest[..end] {

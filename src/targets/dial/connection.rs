@@ -12,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 /// The most pieces of a kilobyte that are taken of bytes that nobody will read.
-const DISCARDED: usize = 64;
+const MAX_DISCARDED_PIECES: usize = 64;
 
 /// An open connection.
 #[derive(Debug)]
@@ -72,7 +72,7 @@ impl Connection {
     /// Takes what has come and nobody will read: a connection that is closed over it is reset, and a goodbye is lost.
     pub fn discard(&mut self) {
         let mut scratch = [0; 1024];
-        for _ in 0..DISCARDED {
+        for _ in 0..MAX_DISCARDED_PIECES {
             let read = match &self.0 {
                 State::Unwatched { socket, .. } => io::Read::read(&mut &*socket, &mut scratch),
                 // Not `try_read`, which knows only what the reactor has told already.

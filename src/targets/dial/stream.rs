@@ -33,7 +33,7 @@ pub enum Stream {
 }
 
 /// The most that is still read of a peer that is left, in bytes.
-const REST_LIMIT: u64 = 64 * 1024;
+const MAX_REST_BYTES: u64 = 64 * 1024;
 
 /// The longest time that a peer that is left is listened to.
 const REST_PATIENCE: Duration = Duration::from_millis(500);
@@ -51,7 +51,7 @@ impl Stream {
     pub fn leave(mut self) {
         let ending = async move {
             let _ = self.shutdown().await;
-            let _ = copy(&mut self.take(REST_LIMIT), &mut sink()).await;
+            let _ = copy(&mut self.take(MAX_REST_BYTES), &mut sink()).await;
         };
         tokio::spawn(async { drop(timeout(REST_PATIENCE, ending).await) });
     }

@@ -1,10 +1,10 @@
 //! The two messages of `grpc.health.v1.Health/Check` and their frame, by hand: one field each.
 
 /// The longest answer that is read, in bytes; a real one has two.
-const ANSWER_LIMIT: usize = 4096;
+const MAX_ANSWER_BYTES: usize = 4096;
 
 /// Before each message: whether it is compressed, and its length in four bytes.
-const PREFIX: usize = 5;
+const PREFIX_BYTES: usize = 5;
 
 /// `HealthCheckRequest { service }` in its frame.
 pub(super) fn request(service: &str) -> Vec<u8> {
@@ -34,20 +34,20 @@ pub(super) struct Message(Vec<u8>);
 impl Message {
     /// Takes the next part.
     pub(super) fn push(&mut self, part: &[u8]) -> Result<(), String> {
-        let room = (PREFIX + ANSWER_LIMIT).saturating_sub(self.0.len());
+        let room = (PREFIX_BYTES + MAX_ANSWER_BYTES).saturating_sub(self.0.len());
         self.0.extend_from_slice(&part[..part.len().min(room)]);
         match self.length() {
-            Some(length) if length > ANSWER_LIMIT => {
-                Err(format!("its answer of {length} bytes is longer than {ANSWER_LIMIT}"))
+            Some(length) if length > MAX_ANSWER_BYTES => {
+                Err(format!("its answer of {length} bytes is longer than {MAX_ANSWER_BYTES}"))
             }
-            _ if part.len() > room => Err(format!("its answer is longer than {ANSWER_LIMIT} bytes")),
+            _ if part.len() > room => Err(format!("its answer is longer than {MAX_ANSWER_BYTES} bytes")),
             _ => Ok(()),
         }
     }
 
     /// `HealthCheckResponse.status`, whatever its number.
     pub(super) fn status(&self) -> Result<u64, String> {
-        let message = self.0.get(PREFIX..).filter(|message| Some(message.len()) == self.length());
+        let message = self.0.get(PREFIX_BYTES..).filter(|message| Some(message.len()) == self.length());
         if self.0.first() == Some(&1) {
             return Err("its answer is compressed, which was not offered".to_owned());
         }
@@ -55,7 +55,7 @@ impl Message {
     }
 
     fn length(&self) -> Option<usize> {
-        let prefix = self.0.first_chunk::<PREFIX>()?;
+        let prefix = self.0.first_chunk::<PREFIX_BYTES>()?;
         usize::try_from(u32::from_be_bytes([prefix[1], prefix[2], prefix[3], prefix[4]])).ok()
     }
 }

@@ -14,7 +14,7 @@ use crate::targets::reason::http2_reason;
 const PROTOCOL: &str = "HTTP/2";
 
 /// The largest header list that is taken, in bytes.
-const HEADER_LIMIT: u32 = 64 * 1024;
+const MAX_HEADER_BYTES: u32 = 64 * 1024;
 
 /// Sends a request and reads the answer; calls `on_head` when its head has come.
 ///
@@ -27,7 +27,7 @@ pub(super) async fn exchange(
     limits: Limits,
     on_head: impl FnOnce(),
 ) -> Result<Answer, String> {
-    let terms = Terms { protocol: PROTOCOL, read_limit: limits.read, header_limit: HEADER_LIMIT };
+    let terms = Terms { protocol: PROTOCOL, read_limit: limits.read, header_limit: MAX_HEADER_BYTES };
     converse(stream, terms, |sender| ask(sender, head, body, limits, on_head)).await
 }
 

@@ -19,7 +19,7 @@ use crate::lock::lock;
 use crate::targets::reason::io_reason;
 
 /// The longest message, in bytes; systemd takes none that is longer either.
-const MESSAGE_LIMIT: usize = 4096;
+const MAX_MESSAGE_BYTES: usize = 4096;
 
 /// The time between two looks whether the socket is still the one at its path.
 const LOOK_PERIOD: Duration = Duration::from_secs(1);
@@ -195,13 +195,13 @@ impl Server {
     /// Takes what has arrived.
     fn hear(&self, socket: &UnixDatagram) {
         self.state.send_modify(|state| {
-            let mut message = [0; MESSAGE_LIMIT + 1];
+            let mut message = [0; MAX_MESSAGE_BYTES + 1];
             for _ in 0..MESSAGES_AT_ONCE {
                 // A descriptor that comes along is closed, which is all that sd_notify_barrier(3) waits for.
                 let Ok(length) = socket.try_recv(&mut message) else { break };
                 let text = String::from_utf8_lossy(&message[..length]);
                 tracing::debug!(path = %self.path.display(), message = %text, "the app says");
-                if length <= MESSAGE_LIMIT {
+                if length <= MAX_MESSAGE_BYTES {
                     state.said.hear(&text, Instant::now());
                 }
             }

@@ -7,7 +7,7 @@ use tokio::time::Instant;
 use crate::outcome::beginning;
 
 /// The longest `STATUS=` that is kept, in bytes.
-const STATUS_LIMIT: usize = 1024;
+const MAX_STATUS_BYTES: usize = 1024;
 
 /// The app's last word on its readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +66,7 @@ impl Said {
                 _ => {
                     if let Some(status) = line.strip_prefix("STATUS=") {
                         self.status =
-                            (!status.is_empty()).then(|| beginning(status, STATUS_LIMIT).into_owned());
+                            (!status.is_empty()).then(|| beginning(status, MAX_STATUS_BYTES).into_owned());
                     }
                 }
             }
@@ -213,7 +213,7 @@ mod tests {
     #[test]
     fn a_status_has_a_limit() {
         let said = after(&[&format!("STATUS={}", "x".repeat(4000))]);
-        assert!(said.readiness().unwrap_err().len() < STATUS_LIMIT + 50);
+        assert!(said.readiness().unwrap_err().len() < MAX_STATUS_BYTES + 50);
     }
 
     proptest! {
@@ -221,7 +221,7 @@ mod tests {
         fn only_its_own_line_makes_an_app_ready(message in "([A-Z]{0,8}[=\n\r\u{0}]?[01]?|READY=1|STATUS=.{0,2000}|.{0,9})(\n.{0,9}){0,3}") {
             let said = after(&[&message]);
             prop_assert_eq!(said.readiness().is_ok(), message.lines().any(|line| line == "READY=1"));
-            prop_assert!(said.readiness().err().is_none_or(|reason| reason.len() < STATUS_LIMIT + 50));
+            prop_assert!(said.readiness().err().is_none_or(|reason| reason.len() < MAX_STATUS_BYTES + 50));
         }
     }
 }

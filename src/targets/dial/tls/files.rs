@@ -20,7 +20,7 @@ use crate::targets::small_file;
 use super::verify::Authorities;
 
 /// The longest file that is read, in bytes: several times the authorities of a whole distribution.
-const FILE_LIMIT: usize = 1024 * 1024;
+const MAX_FILE_BYTES: usize = 1024 * 1024;
 
 /// The files of a target, in PEM.
 #[derive(Debug, Default)]
@@ -91,7 +91,7 @@ impl Files {
         let Some((certificate, key)) = self.certificate.as_ref().zip(self.key.as_ref()) else {
             return Ok(None);
         };
-        let private = PrivateKeyDer::from_pem_slice(&small_file::read(key, FILE_LIMIT)?);
+        let private = PrivateKeyDer::from_pem_slice(&small_file::read(key, MAX_FILE_BYTES)?);
         let private =
             private.map_err(|_| format!("{} holds no unencrypted private key in PEM", key.display()))?;
         let certified = CertifiedKey::from_der(certificates(certificate)?, private, provider);
@@ -113,7 +113,7 @@ fn stamp(path: &Path) -> Result<(u64, u64, u64, i64, i64), String> {
 }
 
 fn certificates(path: &Path) -> Result<Vec<CertificateDer<'static>>, String> {
-    let content = small_file::read(path, FILE_LIMIT)?;
+    let content = small_file::read(path, MAX_FILE_BYTES)?;
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&content).collect();
     found
         .ok()
