@@ -35,16 +35,16 @@ impl Config {
         let settings = Settings::read(&env, &mut problems);
         let reading = Reading::of(&env);
         problems.extend(reading.problems);
-        let checks: Vec<_> = reading
-            .specs
-            .iter()
-            .filter_map(|spec| check(spec, env.variables(), settings.liveness_hold, &mut problems))
-            .collect();
-        let checks = with_all_secrets(checks);
+        let mut secrets = Secrets::default();
+        let mut target = |spec| target(spec, env.variables(), &mut secrets, &mut problems);
+        let targets: Vec<_> = reading.specs.iter().filter_map(|spec| Some((spec, target(spec)?))).collect();
         for broken in &reading.broken {
             // What its options are like is still to be said.
-            let _ = target(broken, env.variables(), &mut problems);
+            let _ = target(broken);
         }
+        let secrets = Arc::new(secrets);
+        let check = |spec| Arc::new(check(spec, settings.liveness_hold, &secrets));
+        let checks: Vec<_> = targets.into_iter().map(|(spec, target)| (check(spec), target)).collect();
         if checks.is_empty() && problems.is_empty() {
             problems.push(Problem::without_value(
                 "LIVENESS_NAME, READINESS_NAME, STARTUP_NAME",
@@ -56,44 +56,37 @@ impl Config {
     }
 }
 
-/// Makes of a check's data what runs.
-fn check(
-    spec: &Spec,
-    variables: &Variables,
-    hold: Option<Duration>,
-    problems: &mut Vec<Problem>,
-) -> Option<(Check, Target)> {
-    let (target, secrets) = target(spec, variables, problems)?;
-    let (probe, name, shown) = (spec.probe, spec.name(), spec.target.redacted());
-    let (container, timing, required) = (spec.container.clone(), spec.timing, spec.required);
-    let (any_of, is_asked) = (spec.any_of.clone(), spec.target.is_asked());
-    let hold = hold.filter(|_| probe == Probe::Liveness).unwrap_or_default();
-    let secrets = Arc::new(secrets);
-    let check =
-        Check { probe, name, target: shown, container, is_asked, timing, required, any_of, hold, secrets };
-    Some((check, target))
-}
-
-/// Lets no check tell what another one sends: an app may show the headers of whoever asked before.
-fn with_all_secrets(checks: Vec<(Check, Target)>) -> Vec<(Arc<Check>, Target)> {
-    let mut all = Secrets::default();
-    for (check, _) in &checks {
-        all.extend(&check.secrets);
+/// Makes of what the user wrote the check that runs. No check may tell what another one sends, since an app may show
+/// the headers of whoever asked before: `secrets` are those of all checks.
+fn check(spec: &Spec, hold: Option<Duration>, secrets: &Arc<Secrets>) -> Check {
+    Check {
+        probe: spec.probe,
+        name: spec.name(),
+        target: spec.target.redacted(),
+        container: spec.container.clone(),
+        is_asked: spec.target.is_asked(),
+        timing: spec.timing,
+        required: spec.required,
+        any_of: spec.any_of.clone(),
+        hold: hold.filter(|_| spec.probe == Probe::Liveness).unwrap_or_default(),
+        secrets: Arc::clone(secrets),
     }
-    let all = Arc::new(all);
-    let sharing = |check| Arc::new(Check { secrets: Arc::clone(&all), ..check });
-    checks.into_iter().map(|(check, target)| (sharing(check), target)).collect()
 }
 
 /// Makes the target, and says what must not be printed of what it refers to.
-fn target(spec: &Spec, variables: &Variables, problems: &mut Vec<Problem>) -> Option<(Target, Secrets)> {
+fn target(
+    spec: &Spec,
+    variables: &Variables,
+    secrets: &mut Secrets,
+    problems: &mut Vec<Problem>,
+) -> Option<Target> {
     let mut reader = spec.option_reader(variables);
     let target = Target::new(&spec.target, &mut reader);
-    let mut secrets = spec.target.secrets().clone();
+    secrets.extend(spec.target.secrets());
     secrets.extend(&reader.secrets());
     reader.reject_variable(&spec.target.to_string(), target.as_ref().err().cloned());
     problems.extend(reader.finish(Some(spec.target.form.title)));
-    Some((target.ok()?, secrets))
+    target.ok()
 }
 
 #[cfg(test)]
