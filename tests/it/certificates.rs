@@ -4,12 +4,14 @@ use std::sync::Arc;
 
 use rcgen::{BasicConstraints, Certificate, CertificateParams, DnType, IsCa, Issuer, KeyPair, date_time_ymd};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpListener;
+use tokio::net::TcpStream;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::server::WebPkiClientVerifier;
 use tokio_rustls::rustls::{RootCertStore, ServerConfig, SupportedProtocolVersion, crypto::ring, version};
 use tokio_rustls::{TlsAcceptor, server::TlsStream};
+
+use crate::servers::serve;
 
 /// An authority that signs for others.
 pub struct Authority {
@@ -112,19 +114,32 @@ impl Server {
 
     /// Answers every request with `answer`, and closes without a word of TLS. The port.
     pub async fn serve(self, answer: impl Into<String>) -> u16 {
-        let (listener, answer) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), answer.into());
-        let port = listener.local_addr().unwrap().port();
+        let answer = answer.into();
+        self.serve_with(move |mut stream| {
+            let answer = answer.clone();
+            async move {
+                let _ = exchange(&mut stream, &answer).await;
+            }
+        })
+        .await
+    }
+
+    /// Treats each connection that has shaken hands with `treat`, and returns the port.
+    pub async fn serve_with<F: Future<Output = ()> + Send + 'static>(
+        self,
+        treat: impl Fn(TlsStream<TcpStream>) -> F + Clone + Send + 'static,
+    ) -> u16 {
         let acceptor = self.acceptor();
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
+        serve(move |stream| {
+            let (acceptor, treat) = (acceptor.clone(), treat.clone());
+            async move {
                 // A client that refuses us is what some tests are about.
-                if let Ok(mut stream) = acceptor.accept(stream).await {
-                    let _ = exchange(&mut stream, &answer).await;
+                if let Ok(stream) = acceptor.accept(stream).await {
+                    treat(stream).await;
                 }
             }
-        });
-        port
+        })
+        .await
     }
 }
 

@@ -13,7 +13,7 @@ use nix::unistd::Pid;
 use tokio::io::AsyncWriteExt;
 
 use crate::attempt::{Directory, failure, problems, run, run_within, target};
-use crate::servers::{free_port, postgres};
+use crate::servers::{free_port, postgres, serve};
 use crate::sidecar::eventually;
 
 /// A server whose output goes to a file; it ends with this value.
@@ -249,14 +249,10 @@ async fn a_real_mariadb() {
 
 #[tokio::test]
 async fn servers_of_another_kind() {
-    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
-            let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await;
-        }
-    });
+    let port = serve(async |mut stream| {
+        let _ = stream.write_all(b"SSH-2.0-OpenSSH_9.2\r\n").await;
+    })
+    .await;
     for (scheme, protocol) in [("postgres", "PostgreSQL's"), ("mysql", "MySQL's"), ("redis", "Redis'")] {
         let reason = failure(&target(&format!("{scheme}://:{port}"), &[])).await;
         let answer = r#"answered "SSH-2.0-OpenSSH_9.2\r\n""#;

@@ -12,7 +12,7 @@ use tonic_health::ServingStatus;
 
 use crate::attempt::{Directory, failure, problems, run, run_within, target};
 use crate::certificates::{Authority, Server};
-use crate::servers::{self, python_server};
+use crate::servers::{self, python_server, serve};
 
 const NOT_FOUND: &str = "the server knows no service \"my.own/Service\" (code = NotFound)";
 const UNIMPLEMENTED: &str =
@@ -137,17 +137,11 @@ async fn mutual_tls_with_grpcio() {
 async fn tls_in_front_of_tonic() {
     let (plain, authority) = (tonic_health().await, Authority::new("ca"));
     let server = Server { protocols: vec![b"h2".to_vec()], ..Server::with(authority.issue(&["localhost"])) };
-    let (acceptor, listener) = (server.acceptor(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            if let Ok(mut stream) = acceptor.accept(stream).await {
-                let mut behind = TcpStream::connect(("127.0.0.1", plain)).await.unwrap();
-                let _ = copy_bidirectional(&mut stream, &mut behind).await;
-            }
-        }
+    let in_front = server.serve_with(move |mut stream| async move {
+        let mut behind = TcpStream::connect(("127.0.0.1", plain)).await.unwrap();
+        let _ = copy_bidirectional(&mut stream, &mut behind).await;
     });
+    let port = in_front.await;
     let directory = Directory::new();
     let check = target(
         &format!("grpcs://:{port}/up"),
@@ -156,21 +150,6 @@ async fn tls_in_front_of_tonic() {
     assert_eq!(run(&check).await, Outcome::Success);
     let reason = failure(&target(&format!("grpcs://:{plain}/up"), &[])).await;
     assert!(reason.ends_with("the server does not speak TLS"), "{reason}");
-}
-
-/// A server that treats each connection with `treat`.
-async fn serve<F: Future<Output = ()> + Send + 'static>(
-    treat: impl Fn(TcpStream) -> F + Send + 'static,
-) -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(treat(stream));
-        }
-    });
-    port
 }
 
 /// An HTTP/2 server that begins its answer with `head`, repeats `part` every `pause`, and never ends.

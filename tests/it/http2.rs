@@ -4,10 +4,10 @@ use bytes::Bytes;
 use health_proxy::outcome::Outcome;
 use hyper::{Request, Response};
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::TcpListener;
 
 use crate::attempt::{failure, problems, run, target};
 use crate::certificates::{Authority, Server};
+use crate::servers::serve;
 
 /// What a server of HTTP/2 answers: what it was asked, 200 KiB where that is `/long`, and a redirect from `/away`.
 fn answer(request: &Request<h2::RecvStream>) -> (Response<()>, Bytes) {
@@ -25,7 +25,7 @@ fn answer(request: &Request<h2::RecvStream>) -> (Response<()>, Bytes) {
     (Response::builder().status(status).body(()).unwrap(), body.into())
 }
 
-async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) {
+async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin) {
     let Ok(mut connection) = h2::server::handshake(stream).await else { return };
     while let Some(Ok((request, mut respond))) = connection.accept().await {
         let (head, body) = answer(&request);
@@ -36,38 +36,15 @@ async fn serve(stream: impl AsyncRead + AsyncWrite + Unpin) {
     }
 }
 
-async fn plain() -> u16 {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            tokio::spawn(serve(stream));
-        }
-    });
-    port
-}
-
 /// A server that speaks HTTP/2 only, in TLS.
 async fn secure() -> u16 {
     let identity = Authority::new("a").issue(&["localhost"]);
-    let server = Server { protocols: vec![b"h2".to_vec()], ..Server::with(identity) };
-    let (acceptor, listener) = (server.acceptor(), TcpListener::bind("127.0.0.1:0").await.unwrap());
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            if let Ok(stream) = acceptor.accept(stream).await {
-                tokio::spawn(serve(stream));
-            }
-        }
-    });
-    port
+    Server { protocols: vec![b"h2".to_vec()], ..Server::with(identity) }.serve_with(converse).await
 }
 
 #[tokio::test]
 async fn an_app_that_speaks_http_2_only_passes_as_it_does_natively() {
-    let (secure, plain) = (secure().await, plain().await);
+    let (secure, plain) = (secure().await, serve(converse).await);
     let two = ("HTTP_VERSION", "2");
     let asked = ("BODY_MATCHES", r#"^GET http.*/a\?b .*"x-token": "secret", "user-agent": "kube-probe/"#);
     let options = [("HTTP_HEADERS", "X-Token: secret\nConnection: close"), asked];
@@ -89,7 +66,7 @@ async fn an_app_that_speaks_http_2_only_passes_as_it_does_natively() {
 #[tokio::test]
 async fn methods_bodies_redirects_and_long_answers() {
     let url = |path: &str, port: u16| format!("http://:{port}{path}");
-    let (port, two) = (plain().await, ("HTTP_VERSION", "2"));
+    let (port, two) = (serve(converse).await, ("HTTP_VERSION", "2"));
     let check = |path: &str, options: &[(&str, &str)]| target(&url(path, port), &[&[two], options].concat());
     let posted = check(
         "/",

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use nix::sys::signal::{Signal, killpg};
 use nix::unistd::Pid;
+use tokio::net::{TcpListener, TcpStream};
 
 use crate::attempt::Directory;
 
@@ -36,6 +37,21 @@ impl Drop for Server {
         let _ = killpg(group, Signal::SIGKILL);
         let _ = self.0.wait();
     }
+}
+
+/// Treats each connection to a free port with `treat`, and returns the port.
+pub async fn serve<F: Future<Output = ()> + Send + 'static>(
+    treat: impl Fn(TcpStream) -> F + Send + 'static,
+) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            tokio::spawn(treat(stream));
+        }
+    });
+    port
 }
 
 /// Returns the Python that has the packages of the tests.

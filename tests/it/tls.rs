@@ -13,6 +13,7 @@ use tokio_rustls::rustls::version;
 
 use crate::attempt::{Directory, failure, problems, run, run_within, target};
 use crate::certificates::{Authority, Identity, Server, parameters};
+use crate::servers::serve;
 use crate::sidecar::{Sidecar, eventually};
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
@@ -254,18 +255,17 @@ async fn tls_against_a_plain_port_and_plain_against_tls() {
 
 /// A plain server that says `answer` to whatever comes, and closes.
 async fn plain(answer: impl Into<String>) -> u16 {
-    let (listener, answer) = (TcpListener::bind("127.0.0.1:0").await.unwrap(), answer.into());
-    let port = listener.local_addr().unwrap().port();
-    tokio::spawn(async move {
-        loop {
-            let (mut stream, _) = listener.accept().await.unwrap();
+    let answer = answer.into();
+    serve(move |mut stream| {
+        let answer = answer.clone();
+        async move {
             let mut asked = [0; 4096];
             stream.readable().await.unwrap();
             let _ = stream.try_read(&mut asked);
             let _ = stream.write_all(answer.as_bytes()).await;
         }
-    });
-    port
+    })
+    .await
 }
 
 #[tokio::test]
