@@ -33,6 +33,7 @@ use crate::outcome::Outcome;
 use crate::witness::{Listeners, Sight, Witness, is_of_this_pod};
 
 use database::{Database, Protocol};
+use dial::Dial;
 use dialogue::Dialogue;
 use exec::Exec;
 use file::File;
@@ -64,9 +65,14 @@ pub trait Attempt: Send + Sync {
         std::future::pending()
     }
 
+    /// Returns how the target connects, if it does.
+    fn dial(&self) -> Option<&Dial> {
+        None
+    }
+
     /// Returns where a socket listens that may be a witness of the target's container, if the target has such a place.
     fn local_port(&self) -> Option<LocalPort> {
-        None
+        self.dial()?.local_port()
     }
 
     /// Looks for the witness of the target's container: its process, or who listens on its port.
@@ -82,18 +88,18 @@ pub trait Attempt: Send + Sync {
 
     /// The container that the target looks or runs in, where that is not the sidecar.
     fn inside(&self) -> Option<&Inside> {
-        None
+        self.dial()?.inside()
     }
 
     /// Returns where the target makes its calls that may hang, if it has any.
     fn place(&self) -> Option<&Place> {
-        None
+        self.dial().map(Dial::place)
     }
 
     /// Returns when the first certificate of the chain ends that a TLS target presented last, in seconds since 1970;
     /// 0 before the first, `None` for all other targets.
     fn certificate_expiry(&self) -> Option<i64> {
-        None
+        self.dial()?.certificate_expiry()
     }
 }
 
@@ -174,6 +180,10 @@ impl Attempt for Target {
 
     async fn news(&self) {
         of_kind!(self, target => target.news().await);
+    }
+
+    fn dial(&self) -> Option<&Dial> {
+        of_kind!(self, target => target.dial())
     }
 
     fn place(&self) -> Option<&Place> {

@@ -12,8 +12,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::dial::{Dial, Stream};
 use super::reason::io_reason;
 use super::stage::quoted;
-use super::{Attempt, LocalPort, Stage};
-use crate::blocking::Place;
+use super::{Attempt, Stage};
 use crate::grammar::OptionReader;
 use crate::grammar::remote::Remote;
 use crate::outcome::Outcome;
@@ -142,11 +141,7 @@ impl Attempt for Database {
         Outcome::timeout(self.dial.unconnected(stage, timeout).unwrap_or_else(silent))
     }
 
-    fn local_port(&self) -> Option<LocalPort> {
-        self.dial.local_port()
-    }
-
-    fn place(&self) -> Option<&Place> {
-        Some(self.dial.place())
+    fn dial(&self) -> Option<&Dial> {
+        Some(&self.dial)
     }
 }

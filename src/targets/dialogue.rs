@@ -9,11 +9,10 @@ use tokio::time::sleep;
 
 use super::dial::{Dial, Tls};
 use super::pattern::Pattern;
-use super::place::Inside;
 use super::reason::io_reason;
 use super::source::Source;
 use super::stage::quoted;
-use super::{Attempt, LocalPort, MAX_SAID_BYTES, Stage};
+use super::{Attempt, MAX_SAID_BYTES, Stage};
 use crate::blocking::Place;
 use crate::grammar::path::Path;
 use crate::grammar::remote::Remote;
@@ -78,20 +77,8 @@ impl Attempt for Dialogue {
         )
     }
 
-    fn local_port(&self) -> Option<LocalPort> {
-        self.dial.local_port()
-    }
-
-    fn inside(&self) -> Option<&Inside> {
-        self.dial.inside()
-    }
-
-    fn certificate_expiry(&self) -> Option<i64> {
-        self.dial.certificate_expiry()
-    }
-
-    fn place(&self) -> Option<&Place> {
-        Some(self.dial.place())
+    fn dial(&self) -> Option<&Dial> {
+        Some(&self.dial)
     }
 }
 

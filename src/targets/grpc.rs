@@ -15,8 +15,7 @@ use hyper::header::{CONNECTION, CONTENT_TYPE, HOST, HeaderName, TE, USER_AGENT};
 use super::dial::{Dial, Tls};
 use super::headers::{self, Headers};
 use super::source::Source;
-use super::{Attempt, LocalPort, PROBE_AGENT, Progress, Stage};
-use crate::blocking::Place;
+use super::{Attempt, PROBE_AGENT, Progress, Stage};
 use crate::grammar::remote::Remote;
 use crate::grammar::url::Scheme;
 use crate::grammar::{OptionReader, options};
@@ -166,16 +165,8 @@ impl Attempt for Grpc {
         Outcome::timeout(reason)
     }
 
-    fn local_port(&self) -> Option<LocalPort> {
-        self.dial.local_port()
-    }
-
-    fn certificate_expiry(&self) -> Option<i64> {
-        self.dial.certificate_expiry()
-    }
-
-    fn place(&self) -> Option<&Place> {
-        Some(self.dial.place())
+    fn dial(&self) -> Option<&Dial> {
+        Some(&self.dial)
     }
 }
 

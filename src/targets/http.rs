@@ -11,9 +11,7 @@ use std::time::Duration;
 
 use super::content::{Content, MAX_CONTENT_BYTES};
 use super::dial::{Dial, Tls};
-use super::place::Inside;
-use super::{Attempt, LocalPort, Progress, Stage};
-use crate::blocking::Place;
+use super::{Attempt, Progress, Stage};
 use crate::grammar::remote::Remote;
 use crate::grammar::url::{Scheme, Url};
 use crate::grammar::{OptionReader, options};
@@ -177,20 +175,8 @@ impl Attempt for Http {
         Outcome::timeout(self.dial.unconnected(stage, timeout).unwrap_or_else(unanswered))
     }
 
-    fn local_port(&self) -> Option<LocalPort> {
-        self.dial.local_port()
-    }
-
-    fn inside(&self) -> Option<&Inside> {
-        self.dial.inside()
-    }
-
-    fn certificate_expiry(&self) -> Option<i64> {
-        self.dial.certificate_expiry()
-    }
-
-    fn place(&self) -> Option<&Place> {
-        Some(self.dial.place())
+    fn dial(&self) -> Option<&Dial> {
+        Some(&self.dial)
     }
 }
 

@@ -113,6 +113,24 @@ async fn a_process_of_that_name_runs() {
     assert!(check.sight(&Listeners::now()).contradicts(noted.as_ref()), "it is a different one");
 }
 
+#[test]
+fn what_is_asked_inside_a_container_has_its_process_for_a_witness() {
+    let targets = ["file:/x", "exec:true", "unix:/x", "http+unix://%2Fx/", "grpc+unix://%2Fx"].map(|value| {
+        let own = target(value, &[]);
+        assert_eq!(own.sight(&Listeners::now()), Sight::Unwitnessed, "{value} in the sidecar");
+        target(value, &[("IN_PROCESS", "it-inside-a-container")])
+    });
+    let directory = Directory::new();
+    let program = directory.at("it-inside-a-container");
+    fs::copy("/bin/sleep", &program).unwrap();
+    let sights = || targets.each_ref().map(|target| target.sight(&Listeners::now()));
+    assert_eq!(sights(), [const { Sight::Missing }; 5]);
+    let app = App::start(&[&program, "600"]);
+    let sees =
+        |sight: &Sight| matches!(sight, Sight::There(Witness::Process(one)) if one.id == app.0.as_raw());
+    eventually("every check sees the process", || sights().iter().all(sees).then_some(()));
+}
+
 #[tokio::test]
 async fn an_interpreter_is_known_by_its_command_line() {
     let check = target("process:it.kafka.Kafka", &[]);
