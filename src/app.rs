@@ -86,7 +86,7 @@ pub async fn run(
     server.await.map_err(AppError::ServerEnded)
 }
 
-/// One line per check at the start.
+/// Logs one line per check at the start.
 fn log_check(check: &Check) {
     let Check { probe, name, target, timing, container, required, .. } = check;
     tracing::info!(

@@ -162,7 +162,7 @@ mod tests {
 
     const MOMENT: Duration = Duration::from_millis(20);
 
-    /// A call that hangs until its sender is dropped.
+    /// Returns a call that hangs until its sender is dropped.
     fn hanging() -> (mpsc::Sender<()>, impl FnOnce() + Send) {
         let (sender, receiver) = mpsc::channel();
         let call = move || {

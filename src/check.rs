@@ -34,7 +34,7 @@ pub struct Check {
 }
 
 impl Check {
-    /// The state before the first run.
+    /// Returns the state before the first run.
     pub const fn tracker(&self) -> Tracker {
         Tracker::new(self.probe.initial_health(), self.timing.thresholds)
     }

@@ -39,12 +39,12 @@ impl Container {
         Self { name, life: Mutex::new((life, place)), incarnation, refusal_logged: Mutex::default() }
     }
 
-    /// The name by which `_CONTAINER` knows it; `None`: the pod as a whole.
+    /// Returns the name by which `_CONTAINER` knows it; `None`: the pod as a whole.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
     }
 
-    /// The present incarnation.
+    /// Returns the present incarnation.
     pub fn incarnation(&self) -> Incarnation {
         *self.incarnation.borrow()
     }

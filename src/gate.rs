@@ -35,7 +35,7 @@ impl Startup {
 }
 
 impl Gate {
-    /// The gate of these checks, each with the name of its group, if it has one.
+    /// Returns the gate of these checks, each with the name of its group, if it has one.
     pub fn new(checks: impl IntoIterator<Item = (Option<Arc<str>>, Startup)>) -> Self {
         let mut groups: Vec<(Option<Arc<str>>, Vec<Startup>)> = Vec::new();
         for (name, startup) in checks {

@@ -177,7 +177,7 @@ impl Reading {
     }
 }
 
-/// The check's name from its variable, where it may have that name.
+/// Accepts the name of a check that its variable gives it.
 fn check_name<'a>(
     probe: Probe,
     variable: &'a str,

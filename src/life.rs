@@ -233,7 +233,7 @@ impl Life {
         })
     }
 
-    /// The present incarnation.
+    /// Returns the present incarnation.
     pub const fn incarnation(&self) -> Incarnation {
         self.incarnation
     }
@@ -307,7 +307,8 @@ impl Life {
         self.last_question = Some(now);
     }
 
-    /// Image pulls and other init containers are nobody's initial delay.
+    /// Begins the first incarnation anew at the first question: image pulls and other init containers are nobody's
+    /// initial delay.
     fn first_question(&mut self, now: Instant) -> Step {
         if self.has_passed || self.incarnation.is_joined {
             return Step::Same;

@@ -76,7 +76,7 @@ pub fn last_line(line: String) {
     }
 }
 
-/// A panic anywhere ends the process, its reason the last line: remembered answers must not be served.
+/// Makes a panic anywhere abort the process, its reason the last line: remembered answers must not be served.
 pub fn abort_on_panic() {
     panic::set_hook(Box::new(|fault| {
         let fault = one_line(&fault.to_string());

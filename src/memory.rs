@@ -55,7 +55,7 @@ pub struct Place<T> {
 }
 
 impl Memory {
-    /// The memory in `file`, as far as it was written for these checks by a program of this version.
+    /// Opens the memory in `file`, as far as it was written for these checks by a program of this version.
     pub fn open<'a>(file: File, clock: Clock, checks: impl IntoIterator<Item = &'a Check>) -> Self {
         let mut hasher = DefaultHasher::new();
         env!("CARGO_PKG_VERSION").hash(&mut hasher);
@@ -65,7 +65,7 @@ impl Memory {
         Self { store: Some((Store::open(file, hasher.finish()), clock)) }
     }
 
-    /// The place `index`.
+    /// Returns the place `index`.
     pub fn place<T: Remember>(&self, index: usize) -> Place<T> {
         let record = self.store.as_ref().map(|(store, clock)| (store.record(index), *clock));
         Place { record, part: PhantomData }
@@ -73,7 +73,7 @@ impl Memory {
 }
 
 impl Clock {
-    /// The present moment.
+    /// Returns the present moment.
     ///
     /// # Errors
     /// The kernel has no such clock.

@@ -34,7 +34,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// An own registry with everything that does not depend on the checks.
+    /// Returns an own registry with everything that does not depend on the checks.
     ///
     /// # Errors
     /// A metric is wrongly described, which is our fault.
@@ -72,7 +72,7 @@ impl Metrics {
         self.worker_restarts.with_label_values(&["hang"]).inc_by(restarts.hangs);
     }
 
-    /// Everything in Prometheus' text format 0.0.4, what the checks of `pod` published last.
+    /// Returns everything in Prometheus' text format 0.0.4, what the checks of `pod` published last.
     ///
     /// # Errors
     /// A metric is wrongly described, which is our fault.

@@ -196,7 +196,7 @@ mod tests {
         native(Handler::Http { scheme, host, port, path, headers: headers.iter().map(owned).collect() })
     }
 
-    /// The variables of a liveness check called web; the port `http` is 8080.
+    /// Returns the variables of a liveness check called web; the port `http` is 8080.
     fn variables(native: &Native) -> Result<Vec<String>, Untranslatable> {
         let spec = native.check(Probe::Liveness, "web", |name| (name == "http").then_some(8080))?;
         Ok(write(&spec).into_iter().map(|(name, value)| format!("{name}={value}")).collect())

@@ -60,7 +60,8 @@ fn oldest_run_began() -> u64 {
     leaders(|leaders| leaders.iter().filter_map(|&leader| began(leader)).min()).unwrap_or(u64::MAX)
 }
 
-/// Most processes have one thread, and a worker's and a supervisor's children belong to their first.
+/// Returns the children of a process's first thread: most processes have one thread, and the children of a worker and a
+/// supervisor belong to their first.
 fn children_of(parent: Pid) -> Vec<Pid> {
     let list = fs::read_to_string(format!("/proc/{parent}/task/{parent}/children")).unwrap_or_default();
     list.split_ascii_whitespace().flat_map(str::parse).map(Pid::from_raw).collect()

@@ -17,12 +17,12 @@ pub enum Outcome {
 }
 
 impl Outcome {
-    /// A failure with its reason.
+    /// Returns a failure with its reason.
     pub fn failure(reason: impl Into<Arc<str>>) -> Self {
         Self::Failure(reason.into())
     }
 
-    /// No result within the timeout, with what there was instead.
+    /// Returns the outcome of a run without a result within the timeout, with what there was instead.
     pub fn timeout(reason: impl Into<Arc<str>>) -> Self {
         Self::Timeout(reason.into())
     }
@@ -32,7 +32,7 @@ impl Outcome {
         matches!(self, Self::Success | Self::Warning(_))
     }
 
-    /// Its kind, as metrics count it.
+    /// Returns its kind, as metrics count it.
     pub const fn kind(&self) -> Kind {
         match self {
             Self::Success | Self::Warning(_) => Kind::Success,
@@ -41,7 +41,7 @@ impl Outcome {
         }
     }
 
-    /// The same with its reason or warning as `change` makes it, if it makes anything of it.
+    /// Returns the outcome with its reason or warning as `change` makes it, if it makes anything of it.
     #[must_use]
     pub fn with_text(self, change: impl FnOnce(&str) -> Option<String>) -> Self {
         let Some(text) = self.text().and_then(|text| change(text)) else { return self };
@@ -53,7 +53,7 @@ impl Outcome {
         }
     }
 
-    /// The reason or warning, as the target gave it: possibly many lines, possibly hostile.
+    /// Returns the reason or warning, as the target gave it: possibly many lines, possibly hostile.
     pub fn text(&self) -> Option<&Arc<str>> {
         match self {
             Self::Success => None,
@@ -77,7 +77,7 @@ impl Kind {
     /// Every kind, in the order of [`Kind::index`].
     pub const ALL: [Self; 3] = [Self::Success, Self::Failure, Self::Timeout];
 
-    /// The label value `result` of `health_proxy_check_runs_total`.
+    /// Returns the label value `result` of `health_proxy_check_runs_total`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Success => "success",
@@ -86,7 +86,7 @@ impl Kind {
         }
     }
 
-    /// Its place in an array of counters.
+    /// Returns its place in an array of counters.
     pub const fn index(self) -> usize {
         self as usize
     }
@@ -95,7 +95,7 @@ impl Kind {
 /// The longest reason on one line, in characters: what fits a kubelet event.
 const MAX_LINE_CHARS: usize = 1024;
 
-/// A reason as one line for answers and logs: line breaks become spaces, control characters are escaped.
+/// Returns a reason as one line for answers and logs: line breaks become spaces, control characters are escaped.
 pub fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len().min(MAX_LINE_CHARS));
     for (count, c) in text.trim().chars().enumerate() {
@@ -111,7 +111,7 @@ pub fn one_line(text: &str) -> String {
     line
 }
 
-/// The beginning of a text, of at most `limit` bytes, with a sign where something was cut off.
+/// Returns the beginning of a text, of at most `limit` bytes, with a sign where something was cut off.
 pub fn beginning(text: &str, limit: usize) -> Cow<'_, str> {
     if text.len() <= limit {
         return Cow::Borrowed(text);
@@ -127,7 +127,7 @@ pub fn whole_characters(text: &str, limit: usize) -> usize {
     (0..=limit).rev().find(|&end| text.is_char_boundary(end)).unwrap_or_default()
 }
 
-/// An output as it may be shown: its lines and tabs stay, other control characters are escaped.
+/// Returns an output as it may be shown: its lines and tabs stay, other control characters are escaped.
 pub fn printable(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.replace("\r\n", "\n").chars() {

@@ -6,7 +6,7 @@ use std::os::unix::process::parent_id;
 use nix::sys::prctl::set_pdeathsig;
 use nix::sys::signal::Signal;
 
-/// From now on, the end of `parent`, the id of the process that started this one, sends `signal` here.
+/// Sends `signal` here, from now on, when `parent` exits, the id of the process that started this one.
 ///
 /// # Errors
 /// It has ended already, so that nobody would send anything.

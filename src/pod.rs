@@ -55,7 +55,7 @@ struct Member {
 }
 
 impl Pod {
-    /// Every check, by probe and name.
+    /// Returns every check, by probe and name.
     pub fn entries(&self) -> &[Entry] {
         &self.entries
     }
@@ -78,7 +78,7 @@ impl Pod {
         Self { containers, entries, lookout, changes, drained, is_shutting_down: AtomicBool::new(false) }
     }
 
-    /// Every container.
+    /// Returns every container.
     pub fn containers(&self) -> impl Iterator<Item = &Arc<Container>> {
         self.containers.iter().map(|member| &member.container)
     }
@@ -98,7 +98,7 @@ impl Pod {
         self.changes.clone()
     }
 
-    /// The task of the lookout watches by this.
+    /// Returns the lookout by which its task watches.
     pub fn lookout(&self) -> &Arc<Lookout> {
         &self.lookout
     }
@@ -131,7 +131,8 @@ impl Pod {
         self.is_shutting_down.load(Ordering::Relaxed)
     }
 
-    /// The checks in `scope` that answer for a probe; without startup checks, those whose witnesses tell of startup.
+    /// Returns the checks in `scope` that answer for a probe; without startup checks, those whose witnesses tell of
+    /// startup.
     pub fn entries_of(&self, asked: Probe, scope: Scope) -> impl Iterator<Item = &Entry> {
         let tells = move |entry: &Entry| {
             asked == Probe::Startup
@@ -216,7 +217,7 @@ impl Pod {
         }
     }
 
-    /// The containers that a question in `scope` is about.
+    /// Returns the containers that a question in `scope` is about.
     fn scoped(&self, scope: Scope) -> impl Iterator<Item = &Member> {
         self.containers
             .iter()
@@ -255,7 +256,7 @@ impl Pod {
         }
     }
 
-    /// The kubelet was told by `path` that the containers in `scope` have started.
+    /// Notes that the kubelet was told by `path` that the containers in `scope` have started.
     pub fn kubelet_told(&self, scope: Scope, path: StartupPath) {
         let listeners = Listeners::now();
         for member in self.scoped(scope) {
@@ -301,7 +302,7 @@ impl Pod {
     }
 }
 
-/// The required startup checks that hold back the container in place `container`: its own and those of the pod.
+/// Returns the required startup checks that hold back the container in place `container`: its own and those of the pod.
 fn startup_of(container: usize, entries: &[Entry]) -> Vec<usize> {
     let scope = Scope::Container(container);
     let gates =
@@ -317,8 +318,8 @@ fn gate_of(container: usize, entries: &[Entry]) -> Gate {
     Gate::new(startup_of(container, entries).into_iter().map(startup))
 }
 
-/// The checks that tell of the startup of the container in place `container`: without startup checks, those of its
-/// liveness checks that have a witness, or else of its readiness checks.
+/// Returns the checks that tell of the startup of the container in place `container`: without startup checks, those of
+/// its liveness checks that have a witness, or else of its readiness checks.
 fn telling_of(container: usize, entries: &[Entry]) -> Vec<usize> {
     let witnesses = |probe| {
         let tells = move |entry: &&Entry| {

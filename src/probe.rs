@@ -19,7 +19,7 @@ impl Probe {
     /// Every probe, in alphabetical order.
     pub const ALL: [Self; 3] = [Self::Liveness, Self::Readiness, Self::Startup];
 
-    /// The label value in metrics, logs and `/status`.
+    /// Returns the label value in metrics, logs and `/status`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Liveness => "liveness",
@@ -28,7 +28,7 @@ impl Probe {
         }
     }
 
-    /// The word that begins the kubelet's events: `Liveness probe failed: …`.
+    /// Returns the word that begins the kubelet's events: `Liveness probe failed: …`.
     pub const fn title(self) -> &'static str {
         match self {
             Self::Liveness => "Liveness",
@@ -37,7 +37,7 @@ impl Probe {
         }
     }
 
-    /// The variable that is this probe's name and nothing else.
+    /// Returns the variable that is this probe's name and nothing else.
     pub const fn variable(self) -> &'static str {
         match self {
             Self::Liveness => "LIVENESS",
@@ -46,7 +46,7 @@ impl Probe {
         }
     }
 
-    /// The beginning of the variables that feed this probe.
+    /// Returns the beginning of the variables that feed this probe.
     pub const fn variable_prefix(self) -> &'static str {
         match self {
             Self::Liveness => "LIVENESS_",
@@ -55,7 +55,7 @@ impl Probe {
         }
     }
 
-    /// The name under which kube-apiserver would serve it: `livez`.
+    /// Returns the name under which kube-apiserver would serve it: `livez`.
     pub const fn path(self) -> &'static str {
         match self {
             Self::Liveness => "livez",
@@ -64,7 +64,7 @@ impl Probe {
         }
     }
 
-    /// The state of a check before its first verdict (contract section 3).
+    /// Returns the state of a check before its first verdict (contract section 3).
     pub const fn initial_health(self) -> Health {
         match self {
             Self::Liveness => Health::Healthy,

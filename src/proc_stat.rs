@@ -12,14 +12,14 @@ pub struct ProcStat<'a> {
 }
 
 impl<'a> ProcStat<'a> {
-    /// `None` where `text` has no name.
+    /// Reads the line; `None` where `text` has no name.
     pub fn parse(text: &'a str) -> Option<Self> {
         // A name may hold anything, so its end is the last parenthesis.
         let (name, rest) = text.split_once('(')?.1.rsplit_once(')')?;
         Some(Self { name, rest })
     }
 
-    /// A field after the name: 3 is the state. `None` if it is missing or of a different kind.
+    /// Returns a field after the name: 3 is the state. `None` if it is missing or of a different kind.
     pub fn field<T: FromStr>(&self, number: usize) -> Option<T> {
         self.rest.split_ascii_whitespace().nth(number.checked_sub(3)?)?.parse().ok()
     }

@@ -169,7 +169,7 @@ impl<A: Attempt> Runner<A> {
         }
     }
 
-    /// A startup check passes once, and then rests until the next incarnation.
+    /// Rests until the next incarnation if this is a startup check that has passed: it passes once.
     async fn rest_if_started(&mut self) {
         if self.check.probe == Probe::Startup && self.status.borrow().tracker.is_healthy() {
             self.status.send_modify(|status| status.due = None);
@@ -274,7 +274,7 @@ impl<A: Attempt> Runner<A> {
         );
     }
 
-    /// One line for a change of state, in the words of the kubelet's events.
+    /// Logs one line for a change of state, in the words of the kubelet's events.
     fn log_change(&self, run: &Run, change: Change) {
         let Check { probe, name, target, container, .. } = &*self.check;
         let tracker = self.status.borrow().tracker;
@@ -307,12 +307,12 @@ impl<A: Attempt> Runner<A> {
     }
 }
 
-/// The reason or warning of a run, on one line.
+/// Returns the reason or warning of a run, on one line.
 fn reason(run: &Run) -> Option<String> {
     run.outcome.text().map(|text| one_line(text))
 }
 
-/// One run: an attempt at the target, cut off at the check's timeout (of our own time: see `deadline`).
+/// Runs the check once: an attempt at the target, cut off at the check's timeout (of our own time: see `deadline`).
 pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
     #[cfg(test)]
     fault::strike(&check.name);

@@ -55,7 +55,7 @@ mod tests {
 
     use super::Schedule;
 
-    /// Due times for runs that begin and end at the given times, all in milliseconds.
+    /// Returns the due times for runs that begin and end at the given times, all in milliseconds.
     fn dues(period: u64, runs: &[(u64, u64)]) -> Vec<u128> {
         let zero = Instant::now();
         let at = |millis| zero + Duration::from_millis(millis);

@@ -93,7 +93,8 @@ pub async fn serve(listener: TcpListener, state: Arc<AppState>, shutdown: impl F
     let _ = timeout(LAST_REQUESTS, connections.all_ended()).await;
 }
 
-/// An accept error says nothing of the next one, but without descriptors it would come at once, for ever.
+/// Waits after an accept error: it says nothing of the next one, but without descriptors that would come at once, for
+/// ever.
 async fn pause(error: &io::Error, connections: &mut ConnectionLimiter) {
     tracing::debug!(%error, "accept failed");
     if error.kind() != io::ErrorKind::ConnectionAborted {

@@ -106,7 +106,7 @@ impl Record {
     }
 }
 
-/// The bytes of a slot: checksum, sequence number, length, payload.
+/// Returns the bytes of a slot: checksum, sequence number, length, payload.
 fn slot(seed: u64, sequence: u64, payload: &[u8]) -> io::Result<Vec<u8>> {
     let length = u16::try_from(payload.len()).ok().filter(|_| payload.len() <= MAX_PAYLOAD);
     let too_long = || {
@@ -134,7 +134,7 @@ fn read(file: &File, seed: u64, offset: u64) -> Option<(u64, Vec<u8>)> {
 /// The value with which [`checksum`] begins.
 const BASIS: u64 = 0xcbf2_9ce4_8422_2325;
 
-/// FNV-1a of 64 bits, gone on with from `seed`: against torn writes and noise, not against people.
+/// Returns the FNV-1a of 64 bits, gone on with from `seed`: against torn writes and noise, not against people.
 fn checksum(seed: u64, bytes: &[u8]) -> u64 {
     bytes.iter().fold(seed, |sum, byte| (sum ^ u64::from(*byte)).wrapping_mul(0x0100_0000_01b3))
 }
@@ -171,7 +171,7 @@ mod tests {
         file
     }
 
-    /// From the first byte that differs to behind the last one.
+    /// Returns the range from the first byte that differs to behind the last one.
     fn touched(old: &[u8], new: &[u8]) -> std::ops::Range<usize> {
         let differs = |at: &usize| old[*at] != new[*at];
         let all = 0..new.len();

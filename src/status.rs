@@ -98,7 +98,7 @@ pub struct Status {
 }
 
 impl Status {
-    /// The state of a check that has never run.
+    /// Returns the state of a check that has never run.
     pub fn new(check: &Check, incarnation: Incarnation) -> Self {
         Self {
             incarnation: incarnation.id,

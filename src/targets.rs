@@ -86,7 +86,7 @@ pub trait Attempt: Send + Sync {
         }
     }
 
-    /// The container that the target looks or runs in, where that is not the sidecar.
+    /// Returns the container that the target looks or runs in, where that is not the sidecar.
     fn inside(&self) -> Option<&Inside> {
         self.dial()?.inside()
     }

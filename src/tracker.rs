@@ -12,7 +12,7 @@ pub enum Health {
 }
 
 impl Health {
-    /// The label value in metrics and `/status`.
+    /// Returns the label value in metrics and `/status`.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Healthy => "healthy",
@@ -64,12 +64,12 @@ pub struct Tracker {
 }
 
 impl Tracker {
-    /// A check that has not run yet.
+    /// Returns the tracker of a check that has not run yet.
     pub const fn new(initial: Health, thresholds: Thresholds) -> Self {
         Self { thresholds, health: initial, decided: false, passing: false, streak: 0 }
     }
 
-    /// A check that goes on where an earlier worker was.
+    /// Returns the tracker of a check that goes on where an earlier worker was.
     pub const fn resume(
         thresholds: Thresholds,
         health: Health,
@@ -98,7 +98,7 @@ impl Tracker {
         change
     }
 
-    /// The state after thresholds.
+    /// Returns the state after thresholds.
     pub const fn health(&self) -> Health {
         self.health
     }
@@ -123,7 +123,7 @@ impl Tracker {
         self.passing
     }
 
-    /// The threshold that the present streak works towards.
+    /// Returns the threshold that the present streak works towards.
     pub const fn streak_threshold(&self) -> u32 {
         self.thresholds.of(self.passing)
     }
@@ -190,8 +190,8 @@ mod tests {
         assert!(tracker.is_passing() && tracker.is_decided());
     }
 
-    /// `kubelet.md` section 1, word for word: the state is what the longest tail of equal results
-    /// that reached its threshold last said; before that it is the initial one.
+    /// Models `kubelet.md` section 1, word for word: the state is what the longest tail of equal results that reached
+    /// its threshold last said; before that it is the initial one.
     fn model(initial: Health, thresholds: Thresholds, results: &[bool]) -> Health {
         let mut published = initial;
         for end in 1..=results.len() {

@@ -18,19 +18,19 @@ pub struct UnixTime {
 }
 
 impl UnixTime {
-    /// The present moment.
+    /// Returns the present moment.
     pub fn now() -> Self {
         Self { monotonic: Instant::now(), unix: now() }
     }
 
-    /// An instant as the time since 1970, by the wall clock of now.
+    /// Returns an instant as the time since 1970, by the wall clock of now.
     pub fn since_1970(&self, instant: Instant) -> Duration {
         let past = self.monotonic.saturating_duration_since(instant);
         let future = instant.saturating_duration_since(self.monotonic);
         (self.unix + future).saturating_sub(past)
     }
 
-    /// The same in seconds.
+    /// Returns an instant as the seconds since 1970.
     pub fn of(&self, instant: Instant) -> f64 {
         self.since_1970(instant).as_secs_f64()
     }
@@ -44,7 +44,7 @@ pub struct TimeOfDay {
 }
 
 impl TimeOfDay {
-    /// The time of the day at `unix`, the time since 1970.
+    /// Returns the time of the day at `unix`, the time since 1970.
     pub const fn at(unix: Duration) -> Self {
         Self { second: unix.as_secs() % (24 * 3600) }
     }

@@ -121,7 +121,8 @@ impl Facts<'_> {
         (self.health() == Health::Unhealthy).then(|| Why::of(self.status, self.is_current()))
     }
 
-    /// A liveness failure stands for some time, since the kubelet needs some to be sure.
+    /// Returns the failure of liveness that still stands: it does for some time, since the kubelet needs some to be
+    /// sure.
     fn held(&self) -> Option<Why> {
         let failed = self.status.failed_after_success?;
         let left = (failed + self.check.hold).checked_duration_since(self.now)?;
@@ -129,7 +130,7 @@ impl Facts<'_> {
         (!left.is_zero()).then(|| Why::Held { left, reason: reason.cloned() })
     }
 
-    /// Nobody is vouched for who is not there.
+    /// Returns how the witness that was noted is gone or different: nobody is vouched for who is not there.
     fn unvouched(&self) -> Option<Why> {
         match self.sight? {
             sight if !sight.contradicts(self.status.noted.as_ref()) => None,
@@ -209,7 +210,7 @@ impl Verdict {
         !self.findings.iter().any(|(_, finding)| matches!(finding, Finding::Failed(_)))
     }
 
-    /// The reasons of those that fail: `web: connection refused; db: no result yet`.
+    /// Returns the reasons of those that fail: `web: connection refused; db: no result yet`.
     pub fn reasons(&self) -> String {
         let failed = self.findings.iter().filter_map(|(name, finding)| match finding {
             Finding::Failed(why) => Some(format!("{name}: {why}")),

@@ -24,7 +24,7 @@ pub struct Process {
 }
 
 impl Process {
-    /// The process `id`, as long as it started at `start`.
+    /// Returns the process `id`, as long as it started at `start`.
     pub const fn new(id: i32, start: u64) -> Self {
         Self { id, start }
     }
@@ -75,7 +75,7 @@ pub enum Sight {
 }
 
 impl Sight {
-    /// The witness that is there.
+    /// Returns the witness that is there.
     pub const fn witness(&self) -> Option<&Witness> {
         match self {
             Self::There(witness) => Some(witness),

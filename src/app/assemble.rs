@@ -81,7 +81,8 @@ pub(super) fn assemble<A: Attempt + 'static>(
     (pod, runners)
 }
 
-/// The containers that checks name, in the order of the alphabet, and before them the pod for those that name none.
+/// Returns the containers that checks name, in the order of the alphabet, and before them the pod for those that name
+/// none.
 fn containers<A: Attempt>(
     configured: &[(Arc<Check>, A)],
     memory: &Memory,
@@ -104,7 +105,7 @@ fn container_of(check: &Check, containers: &[Arc<Container>]) -> (usize, Arc<Con
     (place, Arc::clone(&containers[place]))
 }
 
-/// The state in which an earlier worker left a check in the present incarnation, or else the initial one.
+/// Returns the state in which an earlier worker left a check in the present incarnation, or else the initial one.
 fn status(check: &Check, container: &Container, remembered: Option<RememberedCheck>) -> Status {
     let incarnation = container.incarnation();
     let mut status = Status::new(check, incarnation);

@@ -49,7 +49,7 @@ pub(super) enum AskError {
     Container(String),
 }
 
-/// `health-proxy get`: prints the answer; exit status 0 for 200.
+/// Runs `health-proxy get`: prints the answer; exit status 0 for 200.
 pub(super) fn get(question: &Question) -> Result<ExitCode, CliError> {
     let answer = run("GET", &path(question), question.wait)?;
     let text = if question.what == What::Status && answer.status == 200 {
@@ -60,7 +60,7 @@ pub(super) fn get(question: &Question) -> Result<ExitCode, CliError> {
     Ok(told(&answer, &text))
 }
 
-/// `health-proxy drain`
+/// Runs `health-proxy drain`.
 pub(super) fn drain() -> Result<ExitCode, CliError> {
     let answer = run("POST", "/drain", Duration::ZERO)?;
     Ok(told(&answer, &as_it_is(&answer)))
@@ -87,7 +87,7 @@ fn path(question: &Question) -> String {
     if query.is_empty() { path.to_owned() } else { format!("{path}?{query}") }
 }
 
-/// A table, or the document as it is, of all checks or of those that are about a container and about the pod.
+/// Returns a table, or the document as it is, of all checks or of those that are about a container and about the pod.
 fn shown_status(body: &[u8], question: &Question) -> Result<String, AskError> {
     if question.json && question.container.is_none() {
         return Ok(String::from_utf8_lossy(body).into_owned());
@@ -184,7 +184,7 @@ fn addresses(listen: Option<OsString>) -> Result<Vec<SocketAddr>, AskError> {
     })
 }
 
-/// One question to the first of `addresses` that accepts a connection; `agent` says who asks.
+/// Asks one question of the first of `addresses` that accepts a connection; `agent` says who asks.
 pub(super) async fn ask(
     addresses: &[SocketAddr],
     method: &str,

@@ -60,7 +60,7 @@ pub(super) fn run() -> Result<ExitCode, CliError> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// The sidecar as anywhere else, except that it ends with the process `demo`, even when that is killed.
+/// Runs the sidecar as anywhere else, except that it exits with the process `demo`, even when that is killed.
 pub(super) fn run_sidecar(config: &Config, demo: &str) -> Result<ExitCode, CliError> {
     parent::follow(demo, Signal::SIGTERM)?;
     Ok(supervisor::run(config.settings.listen)?.into())
@@ -86,7 +86,7 @@ async fn show() -> Result<(), DemoError> {
     shown
 }
 
-/// The sidecar runs before the app starts, as a native sidecar does.
+/// Plays the demo: the sidecar runs before the app starts, as a native sidecar does.
 async fn play(
     sidecar: &mut Sidecar,
     kubia: &Kubia,

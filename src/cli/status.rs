@@ -30,7 +30,7 @@ pub(super) fn is_colour_wanted() -> bool {
         && std::env::var_os("TERM").is_none_or(|term| term != "dumb")
 }
 
-/// The whole text. No control character of the document gets into it.
+/// Returns the whole text. No control character of the document gets into it.
 pub(super) fn text(document: &Document, has_colour: bool) -> String {
     let mut text = String::new();
     for probe in &document.probes {
@@ -57,7 +57,7 @@ fn place(probe: &str) -> Option<usize> {
     Probe::ALL.iter().position(|other| other.as_str() == probe)
 }
 
-/// `NOT READY for 3m 12s`, and a line for each reason.
+/// Writes `NOT READY for 3m 12s`, and a line for each reason.
 fn verdict(text: &mut String, document: &Document, probe: &ProbePart, has_colour: bool) {
     let word = match (&*probe.probe, probe.passes) {
         ("liveness", true) => "LIVE",
@@ -148,7 +148,7 @@ fn streak(streak: &StreakPart) -> String {
     }
 }
 
-/// The last runs, the newest last: `.` success, `F` failure, `T` timeout.
+/// Returns the last runs, the newest last: `.` success, `F` failure, `T` timeout.
 fn runs(results: &str) -> String {
     let skipped = results.len().saturating_sub(MAX_SHOWN_RUNS);
     let sign = |letter| match letter {

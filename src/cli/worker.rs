@@ -18,7 +18,7 @@ use crate::parent;
 use crate::signal::Termination;
 use crate::watchdog::TICK;
 
-/// `supervisor` is the id of the process that started this one.
+/// Runs the worker; `supervisor` is the id of the process that started it.
 pub(super) fn run(config: Config, supervisor: &str) -> Result<ExitCode, CliError> {
     // Without its supervisor a worker would hold the port for nobody.
     parent::follow(supervisor, Signal::SIGKILL)?;

@@ -64,7 +64,8 @@ impl Command {
 }
 
 impl fmt::Display for Command {
-    /// As it could be typed: in the quotes of a shell where that reads the same, else as a JSON list.
+    /// Writes the command as it could be typed: in the quotes of a shell where that reads the same, else as a JSON
+    /// list.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let typed = shell_words::join(self.words());
         if Self::read(&typed).as_ref() == Ok(self) {

@@ -81,7 +81,7 @@ fn is_nameless(name: &str) -> bool {
     Probe::ALL.iter().any(|probe| probe.variable() == name)
 }
 
-/// `READYNESS_DB=tcp://…`: a check that would silently not be there.
+/// Returns the problem of `READYNESS_DB=tcp://…`: a check that would silently not be there.
 fn nearly_ours(name: &OsStr, value: &OsStr) -> Option<(String, Problem)> {
     let (name, value) = (name.to_str()?, value.to_str()?);
     TargetSpec::form_of(value)?;
@@ -98,7 +98,7 @@ fn nearly_ours(name: &OsStr, value: &OsStr) -> Option<(String, Problem)> {
     Some((name.to_owned(), Problem::without_value(name, message)))
 }
 
-/// `LIVENESS=http://…`: clearly meant for us, and short of a name.
+/// Returns the problem of `LIVENESS=http://…`: clearly meant for us, and short of a name.
 fn nameless_check(name: &str, value: &str) -> Option<Problem> {
     let is_target = is_nameless(name) && TargetSpec::form_of(value).is_some();
     is_target.then(|| Problem::hidden(name, format!("a check needs a name, such as {name}_WEB")))
@@ -108,7 +108,7 @@ fn nameless_check(name: &str, value: &str) -> Option<Problem> {
 struct ServiceLinks(BTreeMap<String, String>);
 
 impl ServiceLinks {
-    /// A Service `X` is known by the pair `X_SERVICE_HOST` and `X_SERVICE_PORT`.
+    /// Finds the Services: `X` is known by the pair `X_SERVICE_HOST` and `X_SERVICE_PORT`.
     fn find(variables: &BTreeMap<String, String>) -> Self {
         let links = variables.iter().filter_map(|(name, host)| {
             let service = name.strip_suffix("_SERVICE_HOST")?;

@@ -80,7 +80,8 @@ impl<'a> Names<'a> {
         Problem::without_value(name, message)
     }
 
-    /// A name that begins like a known check's option, or is close to an option for the whole probe.
+    /// Returns the problem of a name that begins like a known check's option, or is close to an option for the whole
+    /// probe.
     fn misspelt(&self, whole: &str, name: &str, value: &str) -> Option<Problem> {
         let check = self.checks.keys().filter(|check| base_of(name, check)).max_by_key(|check| check.len());
         let owner = check.copied().unwrap_or(whole);
@@ -121,7 +122,7 @@ fn ambiguous(base: &str, option: OptionName, name: &str) -> Problem {
     Problem::hidden(name, message)
 }
 
-/// `name` without `_suffix`.
+/// Returns `name` without `_suffix`.
 fn base<'a>(name: &'a str, suffix: &str) -> Option<&'a str> {
     name.strip_suffix(suffix)?.strip_suffix('_')
 }

@@ -20,17 +20,17 @@ pub struct Problem {
 }
 
 impl Problem {
-    /// A variable whose value may be shown.
+    /// Returns the problem of a variable whose value may be shown.
     pub fn new(variable: impl Into<String>, found: &str, message: impl Into<String>) -> Self {
         Self { variable: variable.into(), found: Some(format!("{found:?}")), message: message.into() }
     }
 
-    /// A variable whose value may hold a secret.
+    /// Returns the problem of a variable whose value may hold a secret.
     pub fn hidden(variable: impl Into<String>, message: impl Into<String>) -> Self {
         Self { variable: variable.into(), found: Some("(hidden)".into()), message: message.into() }
     }
 
-    /// Something that is wrong with no single value.
+    /// Returns a problem of no single value.
     pub fn without_value(variable: impl Into<String>, message: impl Into<String>) -> Self {
         Self { variable: variable.into(), found: None, message: message.into() }
     }

@@ -29,7 +29,7 @@ impl Variables {
 }
 
 impl fmt::Debug for Variables {
-    /// A value may be a secret.
+    /// Hides the value, which may be a secret.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("***")
     }
@@ -174,7 +174,7 @@ fn pieces(text: &str) -> impl Iterator<Item = Piece<'_>> {
     })
 }
 
-/// A text of the same length in which no reference holds a sign that means something.
+/// Returns a text of the same length in which no reference holds a sign that means something.
 fn masked(text: &str) -> String {
     let mut masked = text.to_owned();
     let mut from = 0;

@@ -20,7 +20,7 @@ trait Shape {
     /// Returns what follows the form's beginning.
     fn written(&self) -> String;
 
-    /// The same as anybody may see it: without a secret, and with the host that an empty one means.
+    /// Returns the target as anybody may see it: without a secret, and with the host that an empty one means.
     fn redacted(&self) -> String {
         self.written()
     }
@@ -222,7 +222,7 @@ impl PartialEq for TargetSpec {
 impl Eq for TargetSpec {}
 
 impl fmt::Display for TargetSpec {
-    /// As a variable's value, secrets included.
+    /// Writes the target as a variable's value, secrets included.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.referring {
             Some(written) => f.write_str(written),

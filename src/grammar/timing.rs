@@ -26,7 +26,7 @@ pub struct Timing {
 }
 
 impl Default for Timing {
-    /// The kubelet's defaults (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
+    /// Returns the kubelet's defaults (`pkg/apis/core/v1/defaults.go`, `SetDefaults_Probe`).
     fn default() -> Self {
         Self {
             initial_delay: Duration::ZERO,

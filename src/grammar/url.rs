@@ -12,7 +12,7 @@ pub enum Scheme {
 }
 
 impl Scheme {
-    /// The scheme's name.
+    /// Returns the scheme's name.
     pub const fn as_str(self) -> &'static str {
         match self {
             Self::Http => "http",
@@ -90,7 +90,7 @@ impl Authority {
         Ok(Self { host: host.to_owned(), address: host.parse().ok(), port })
     }
 
-    /// The port, where the host is loopback or an address: a name is not looked up for it.
+    /// Returns the port, where the host is loopback or an address: a name is not looked up for it.
     pub fn local_port(&self) -> Option<LocalPort> {
         let port = self.port;
         if self.is_loopback() {
@@ -103,7 +103,7 @@ impl Authority {
         is_localhost(&self.host) || self.address.is_some_and(|ip| ip.is_loopback())
     }
 
-    /// As it stands in a URL or in a `Host` header.
+    /// Returns the authority as it stands in a URL or in a `Host` header.
     pub fn shown(&self) -> String {
         match self.host.as_str() {
             "" => format!("localhost:{}", self.port),
@@ -180,7 +180,7 @@ impl Url {
         a.host.eq_ignore_ascii_case(&b.host) || (a.is_loopback() && b.is_loopback())
     }
 
-    /// As it may be shown.
+    /// Returns the URL as it may be shown.
     pub fn shown(&self) -> String {
         format!("{}://{}{}", self.scheme.as_str(), self.authority.shown(), self.path_and_query)
     }
@@ -195,7 +195,7 @@ fn is_ipv6(host: &str) -> bool {
     host.parse::<std::net::Ipv6Addr>().is_ok()
 }
 
-/// A path and query that can stand in a request line: begins with `/`, spaces and non-ASCII escaped.
+/// Returns a path and query that can stand in a request line: begins with `/`, spaces and non-ASCII escaped.
 fn escaped(path: &str) -> Result<String, String> {
     let mut escaped = String::with_capacity(path.len() + 1);
     if !path.starts_with('/') {
@@ -215,7 +215,7 @@ fn hex(digit: u8) -> char {
     char::from(b"0123456789ABCDEF"[usize::from(digit)])
 }
 
-/// Text without its %-escapes; `None` where one is broken.
+/// Returns a text without its %-escapes; `None` where one is broken.
 pub fn percent_decoded(text: &str) -> Option<Vec<u8>> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -27,30 +27,30 @@ pub fn written_seconds(time: Duration) -> String {
     }
 }
 
-/// A threshold: a whole number of at least 1.
+/// Reads a threshold: a whole number of at least 1.
 pub fn threshold(value: &str) -> Result<u32, String> {
     let number = count(value).ok().filter(|&number| number >= 1);
     number.ok_or_else(|| "accepted: a whole number of at least 1".to_owned())
 }
 
-/// A whole number, 0 included.
+/// Reads a whole number, 0 included.
 pub fn count(value: &str) -> Result<u32, String> {
     let number = value.parse().ok().filter(|_| value.bytes().all(|b| b.is_ascii_digit()));
     number.ok_or_else(|| "accepted: a whole number".to_owned())
 }
 
-/// `true` or `false`.
+/// Reads `true` or `false`.
 pub fn boolean(value: &str) -> Result<bool, String> {
     value.parse().map_err(|_| "accepted: true or false".to_owned())
 }
 
-/// An absolute path.
+/// Reads an absolute path.
 pub fn path(value: &str) -> Result<PathBuf, String> {
     let path = Some(value).filter(|value| value.starts_with('/') && !value.contains('\0')).map(PathBuf::from);
     path.ok_or_else(|| "accepted: an absolute path, such as /etc/tls/ca.crt".to_owned())
 }
 
-/// The name of a container: a DNS label, as Kubernetes has it (RFC 1123).
+/// Reads the name of a container: a DNS label, as Kubernetes has it (RFC 1123).
 pub fn container(value: &str) -> Result<Arc<str>, String> {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_label = (1..=63).contains(&value.len())
@@ -62,7 +62,7 @@ pub fn container(value: &str) -> Result<Arc<str>, String> {
     })
 }
 
-/// The name of a group: as a check's name is shown.
+/// Reads the name of a group: as a check's name is shown.
 pub fn group(value: &str) -> Result<Arc<str>, String> {
     let is_inner = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
     let is_free = !super::RESERVED.contains(&value);

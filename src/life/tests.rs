@@ -48,7 +48,7 @@ impl Case {
         assert_eq!(self.take(Sign::Told { path: WHOLE, seen }), Step::Same);
     }
 
-    /// A container that has started, and whose kubelet was told so.
+    /// Returns a container that has started, and whose kubelet was told so.
     fn started(seen: &[Sight]) -> Self {
         let mut it = first();
         it.asked_startup(seen);

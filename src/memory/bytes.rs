@@ -41,7 +41,7 @@ impl Writer {
         self.number(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX));
     }
 
-    /// By the kernel's monotonic clock, which the next worker has too.
+    /// Puts an instant by the kernel's monotonic clock, which the next worker has too.
     pub fn instant(&mut self, instant: Instant) {
         let Clock { instant: zero, monotonic } = self.clock;
         let after = instant.saturating_duration_since(zero);
@@ -70,7 +70,7 @@ impl Writer {
         }
     }
 
-    /// As much of a text as there is room for; nothing can follow it.
+    /// Puts as much of a text as there is room for; nothing can follow it.
     pub fn text(&mut self, text: &str) {
         let room = MAX_PAYLOAD.saturating_sub(self.bytes.len());
         if text.len() <= room {
@@ -125,7 +125,7 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The outer `None` is for what cannot be read.
+    /// Takes an optional value; the outer `None` is for what cannot be read.
     #[expect(clippy::option_option, reason = "what is there, or not, may be read or not")]
     pub fn optional<T>(&mut self, read: impl FnOnce(&mut Self) -> Option<T>) -> Option<Option<T>> {
         match self.byte()? {

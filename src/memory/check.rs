@@ -67,7 +67,7 @@ impl RememberedCheck {
         }
     }
 
-    /// The id of the incarnation that the state is about.
+    /// Returns the id of the incarnation that the state is about.
     pub const fn incarnation(&self) -> u64 {
         self.incarnation
     }

@@ -97,8 +97,8 @@ fn duration(time: TimeVal) -> Duration {
 
 const DESCRIPTORS: &str = "/proc/self/fd";
 
-/// Since Linux 6.2 the size of their directory says how many there are (`proc_pid_fd(5)`); before, they are counted, but
-/// for the one that this takes.
+/// Returns the number of open descriptors: since Linux 6.2 the size of their directory (`proc_pid_fd(5)`), before that
+/// a count of its entries but for the one that this takes.
 fn open_descriptors() -> Option<u64> {
     match fs::metadata(DESCRIPTORS).ok()?.len() {
         0 => count_descriptors(),

@@ -130,7 +130,8 @@ impl<'a, 't> Injector<'a, 't> {
         Some(has_changed)
     }
 
-    /// The variables of the sidecar as they are to stand in `env`, held against what the sidecar would say of them.
+    /// Returns the variables of the sidecar as they are to stand in `env`, held against what the sidecar would say of
+    /// them.
     fn variables(&mut self, pod: &Pod<'a, 't>, plan: &Plan<'_>) -> Option<Vec<(String, String)>> {
         let own = plan.variables().into_iter().map(|(name, value)| (name, env::escaped(&value))).collect();
         let there = pod.sidecar().map(|sidecar| env::presumed(pod.tree, sidecar)).unwrap_or_default();

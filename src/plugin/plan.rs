@@ -216,7 +216,7 @@ impl<'p> Planner<'p, '_> {
         }
     }
 
-    /// The name of the container's process: what the user set, or the program that the manifest starts.
+    /// Returns the name of the container's process: what the user set, or the program that the manifest starts.
     fn process(&self, container: &Container, probe: Probe, name: &str) -> Result<String, String> {
         let variable = options::IN_PROCESS.variable(&variable(probe, name));
         if let Some((_, process)) = self.options.set.iter().find(|(name, _)| *name == variable) {

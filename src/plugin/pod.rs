@@ -242,7 +242,7 @@ impl Reader<'_, '_> {
         Some(PlacedProbe { probe, native, grace, node, is_own: own.is_some(), line: self.tree.line(line) })
     }
 
-    /// The text of a field; empty where there is none.
+    /// Returns the text of a field; empty where there is none.
     fn text(&mut self, id: Id, field: &str) -> String {
         let Some(id) = self.tree.at(id, &[field]) else { return String::new() };
         let text = self.tree.text_of(id).unwrap_or_default().to_owned();

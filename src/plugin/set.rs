@@ -67,7 +67,7 @@ fn is_for_all(Variable { name, value, .. }: &Variable) -> bool {
     is_foreign || TargetSpec::form_of(value).is_some() || Probe::ALL.iter().any(is_default)
 }
 
-/// The checks whose option a variable may be.
+/// Returns the checks whose option a variable may be.
 fn check_of(name: &str) -> impl Iterator<Item = &str> {
     options::ALL.iter().filter_map(|option| name.strip_suffix(option.suffix)?.strip_suffix('_'))
 }

@@ -39,7 +39,7 @@ pub fn check(
     if faults.is_empty() { Ok(()) } else { Err(faults) }
 }
 
-/// The probes of a container that are not what they were.
+/// Returns the probes of a container that are not what they were.
 fn changed<'c>(
     was: &'c Pod<'_, '_>,
     before: &'c Container,

@@ -70,7 +70,7 @@ impl<'a> Reader<'a> {
         Some((asked::asked(self.container, &placed.native, port)?, checks))
     }
 
-    /// Until a probe has failed: the first of the checks that answer decides.
+    /// Returns the time until a probe has failed: the first of the checks that answer decides.
     fn failure(&self, probe: Probe) -> Time {
         let Some(placed) = self.container.probe(probe) else { return Time::Never };
         let timing = &placed.native.timing;

@@ -88,7 +88,7 @@ impl Remover<'_, '_> {
         self.annotation(editor);
     }
 
-    /// The checks of the sidecar, where they can be read.
+    /// Returns the checks of the sidecar, where they can be read.
     fn specs(&self) -> Vec<Spec> {
         let variables = self.pod.sidecar().map(|sidecar| env::literals(self.pod.tree, sidecar));
         grammar::read(env::os(&variables.unwrap_or_default())).unwrap_or_default()

@@ -45,7 +45,7 @@ impl Pod {
         }
     }
 
-    /// The containers that checks name, or where they name none, the pod.
+    /// Returns the containers that checks name, or where they name none, the pod.
     fn announced_scopes(&self) -> Vec<Scope> {
         let named = self.containers().enumerate().filter(|(_, container)| container.name().is_some());
         let scopes: Vec<_> = named.map(|(place, _)| Scope::Container(place)).collect();

@@ -83,7 +83,7 @@ impl Pod {
         })
     }
 
-    /// The required startup checks for which `finding` is a failure, with their reasons.
+    /// Returns the required startup checks for which `finding` is a failure, with their reasons.
     fn startup_reason(&self, look: &Look<'_>, finding: impl Fn(Facts<'_>) -> Finding) -> Option<Why> {
         let is_startup = |entry: &&Entry| entry.check.probe == Probe::Startup && entry.check.required;
         let startup = self.entries.iter().filter(|entry| look.scope.includes(entry)).filter(is_startup);
@@ -96,7 +96,7 @@ impl Pod {
     }
 }
 
-/// A line for each check and for each group of checks, with its name.
+/// Returns a line for each check and for each group of checks, with its name.
 fn lines<'a>(
     entries: impl Iterator<Item = &'a Entry>,
     look: &Look<'_>,

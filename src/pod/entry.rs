@@ -50,7 +50,7 @@ impl std::fmt::Debug for Entry {
 }
 
 impl Entry {
-    /// The check in place `place`, about the container in place `container.0`.
+    /// Returns the check in place `place`, about the container in place `container.0`.
     pub fn new(
         place: usize,
         check: Arc<Check>,
@@ -65,17 +65,17 @@ impl Entry {
         Self { place, check, status, container, container_place, is_witnessed, target, nudge }
     }
 
-    /// Its own path that tells of startup.
+    /// Returns the check's own path that tells of startup.
     pub fn startup_path(&self) -> Option<StartupPath> {
         u16::try_from(self.place).ok().map(StartupPath::Check)
     }
 
-    /// The place of its container among all.
+    /// Returns the place of its container among all.
     pub const fn container_place(&self) -> usize {
         self.container_place
     }
 
-    /// The part of the pod that its container is.
+    /// Returns the part of the pod that its container is.
     pub const fn scope(&self) -> Scope {
         Scope::Container(self.container_place)
     }

@@ -31,7 +31,7 @@ impl Look<'_> {
         })
     }
 
-    /// The moment.
+    /// Returns the moment of the look.
     pub const fn now(&self) -> Instant {
         self.now
     }

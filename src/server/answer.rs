@@ -8,7 +8,7 @@ use crate::verdict::{Finding, Verdict, Why};
 /// The text in the place of a reason that is not told.
 pub(super) const WITHHELD: &str = "reason withheld";
 
-/// The text of a verdict; one that fails is always verbose.
+/// Returns the text of a verdict; one that fails is always verbose.
 pub(super) fn text(probe: Probe, verdict: &Verdict, verbose: bool, details: bool) -> String {
     let passes = verdict.passes();
     if passes && !verbose {

@@ -40,8 +40,8 @@ impl Activity {
         self.answers.load(Ordering::Relaxed) > 0
     }
 
-    /// The least of all makes room: one that is silent before one that is answered, and the one that is so for the
-    /// longest time.
+    /// Returns the rank by which the least of all makes room: one that is silent before one that is answered, and the
+    /// one that is so for the longest time.
     fn rank(&self) -> (bool, u64) {
         (self.is_answering(), self.touched.load(Ordering::Relaxed))
     }

@@ -56,7 +56,7 @@ impl Query {
     }
 }
 
-/// Whole or broken seconds; what is no number is no time, and a longer one is cut.
+/// Reads whole or broken seconds; what is no number is no time, and a longer one is cut.
 fn wait(value: &str) -> Duration {
     let seconds = value.parse::<f64>().ok().and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
     seconds.unwrap_or_default().min(MAX_WAIT)

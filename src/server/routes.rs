@@ -46,7 +46,7 @@ pub(super) const TEXT: &str = "text/plain; charset=utf-8";
 
 type Shared = State<Arc<AppState>>;
 
-/// All routes over `state`.
+/// Returns all routes over `state`.
 pub(super) fn router(state: Arc<AppState>) -> Router {
     for (route, codes) in SERIES {
         for code in codes {
@@ -86,13 +86,13 @@ async fn finish(State(state): Shared, request: Request, next: Next) -> Response<
     response
 }
 
-/// The headers that all answers have.
+/// Sets the headers that all answers have.
 pub(super) fn set_headers(headers: &mut HeaderMap) {
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 }
 
-/// `/livez`, `/readyz`, `/startupz`
+/// Answers `/livez`, `/readyz` and `/startupz`.
 fn whole(probe: Probe) -> MethodRouter<Arc<AppState>> {
     get(move |State(state): Shared, RawQuery(query): RawQuery, headers: HeaderMap| async move {
         let query = Query::parse(query.as_deref());
@@ -118,7 +118,7 @@ fn whole(probe: Probe) -> MethodRouter<Arc<AppState>> {
     })
 }
 
-/// `/livez/NAME`, `/readyz/NAME`, `/startupz/NAME`
+/// Answers `/livez/NAME`, `/readyz/NAME` and `/startupz/NAME`.
 fn single(probe: Probe) -> MethodRouter<Arc<AppState>> {
     get(move |State(state): Shared, Path(name): Path<String>, headers: HeaderMap| async move {
         let Some(entry) = state.pod.entry(probe, &name) else {
@@ -152,8 +152,8 @@ async fn healthy(State(state): Shared) -> Response<Body> {
 /// Headers that a web page or a proxy adds to a request of somebody else's.
 const FOREIGN: [&str; 5] = ["forwarded", "origin", "sec-fetch-site", "via", "x-forwarded-for"];
 
-/// From loopback alone, and for nobody else: a browser names the page's origin, a rebound name its host, and a
-/// proxy in the pod whom it speaks for.
+/// Drains for a caller on loopback who speaks for nobody else: a browser names the page's origin, a rebound name its
+/// host, and a proxy in the pod whom it speaks for.
 async fn drain(
     State(state): Shared,
     Extension(Peer(ip)): Extension<Peer>,
@@ -207,14 +207,15 @@ async fn status(State(state): Shared) -> Response<Body> {
     }
 }
 
-/// From the address that a caller of this pod has. A mesh hands on what comes from the network by another one of
-/// loopback: Istio by 127.0.0.6 (`InboundPassthroughCluster`).
+/// Returns whether `peer` is the address that a caller in this pod has. A mesh hands on what comes from the network by
+/// a different address of loopback: Istio by 127.0.0.6 (`InboundPassthroughCluster`).
 fn is_own(peer: IpAddr) -> bool {
     let peer = peer.to_canonical();
     peer == Ipv4Addr::LOCALHOST || peer == Ipv6Addr::LOCALHOST
 }
 
-/// By the one host that it names: an absolute URI or a second `Host` would be another.
+/// Returns whether the one host that a request names is loopback: an absolute URI or a second `Host` would be a
+/// different one.
 fn is_addressed_to_loopback(uri: &Uri, headers: &HeaderMap) -> bool {
     let mut hosts = headers.get_all(HOST).iter().map(|host| host.to_str().unwrap_or_default());
     let (Some(host), None, None) = (hosts.next(), hosts.next(), uri.authority()) else { return false };

@@ -51,7 +51,7 @@ impl History {
         self.0.get_or_insert_with(|| Box::new(Ring::new(run.began))).push(run);
     }
 
-    /// The oldest first.
+    /// Returns the runs, the oldest first.
     pub fn iter(&self) -> impl Iterator<Item = PastRun> {
         self.0.iter().flat_map(|ring| ring.iter())
     }

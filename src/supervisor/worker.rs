@@ -181,7 +181,7 @@ fn spawn(listener: &TcpListener, past: &Past, ended: Option<&str>) -> io::Result
     Ok(WorkerProcess { id, line, watchdog: Watchdog::new(Instant::now()), hang: None })
 }
 
-/// The worker's own code; for a signal 128 and its number, as a shell has it.
+/// Returns the worker's own code; for a signal 128 and its number, as a shell has it.
 fn exit_code(status: WaitStatus) -> u8 {
     let code = match status {
         WaitStatus::Exited(_, code) => code,

@@ -107,7 +107,7 @@ impl Dial {
         (!stage.has_reached(Progress::Greeted)).then(reason)
     }
 
-    /// The host and port, if it is not a unix socket.
+    /// Returns the host and port, if it is not a unix socket.
     pub const fn authority(&self) -> Option<&Authority> {
         match &self.to {
             To::Host(authority) => Some(authority),
@@ -120,7 +120,7 @@ impl Dial {
         self.is_tls
     }
 
-    /// The host and port, as they stand in a URL; `localhost` for a unix socket.
+    /// Returns the host and port, as they stand in a URL; `localhost` for a unix socket.
     pub fn host(&self) -> String {
         self.authority().map_or_else(|| "localhost".to_owned(), Authority::shown)
     }
@@ -130,12 +130,12 @@ impl Dial {
         &self.place
     }
 
-    /// See [`Attempt::local_port`](super::Attempt::local_port).
+    /// Returns the same as [`Attempt::local_port`](super::Attempt::local_port).
     pub fn local_port(&self) -> Option<LocalPort> {
         self.authority()?.local_port()
     }
 
-    /// See [`Attempt::inside`](super::Attempt::inside).
+    /// Returns the same as [`Attempt::inside`](super::Attempt::inside).
     pub fn inside(&self) -> Option<&Inside> {
         match &self.to {
             To::Host(_) => None,
@@ -143,7 +143,7 @@ impl Dial {
         }
     }
 
-    /// See [`Attempt::certificate_expiry`](super::Attempt::certificate_expiry).
+    /// Returns the same as [`Attempt::certificate_expiry`](super::Attempt::certificate_expiry).
     pub fn certificate_expiry(&self) -> Option<i64> {
         let tls = self.tls.get().filter(|_| self.is_tls);
         tls.map(|tls| tls.expiry())

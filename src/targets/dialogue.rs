@@ -62,7 +62,7 @@ impl Attempt for Dialogue {
         self.hold(stage).await.map_or_else(Outcome::failure, |()| Outcome::Success)
     }
 
-    /// A wrong answer is no silence: it was waited for whether more comes.
+    /// Judges what was heard: a wrong answer is no silence, since it was waited for whether more comes.
     fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome {
         if let (Some(said), Some(expect)) = (stage.said(), &self.script.expect) {
             let said = quoted(&said);
@@ -226,7 +226,7 @@ mod tests {
         assert_eq!(reason, format!("{begins}: its first 10240 bytes do not match /y/"));
     }
 
-    /// A peer that says `pieces` one by one, whatever it hears, and closes.
+    /// Returns a peer that says `pieces` one by one, whatever it hears, and closes.
     fn peer(pieces: &[&[u8]]) -> tokio::io::DuplexStream {
         let (near, mut far) = tokio::io::duplex(1024);
         let pieces: Vec<Vec<u8>> = pieces.iter().map(|piece| piece.to_vec()).collect();

@@ -167,7 +167,7 @@ struct Credentials {
 }
 
 impl Credentials {
-    /// From `/proc/PID/status`: the effective ones.
+    /// Reads the effective ones from `/proc/PID/status`.
     fn read(status: &str) -> Option<Self> {
         let field = |name: &str| status.lines().find_map(|line| line.strip_prefix(name));
         let effective = |name: &str| field(name)?.split_whitespace().nth(1)?.parse().ok();
@@ -209,7 +209,7 @@ impl Credentials {
     }
 }
 
-/// The variables in `/proc/PID/environ`. A process may have written over them, so only what looks like one is
+/// Returns the variables in `/proc/PID/environ`. A process may have written over them, so only what looks like one is
 /// taken.
 fn variables(environment: &[u8]) -> Vec<(OsString, OsString)> {
     let pairs = environment.split(|&byte| byte == 0).filter_map(|pair| {

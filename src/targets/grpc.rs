@@ -170,7 +170,7 @@ impl Attempt for Grpc {
     }
 }
 
-/// `_METHOD`: the full name of a method.
+/// Reads `_METHOD`: the full name of a method.
 fn method(name: &str) -> Result<String, String> {
     let is_name = |part: &str| {
         !part.is_empty() && part.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"._".contains(&byte))
@@ -180,7 +180,7 @@ fn method(name: &str) -> Result<String, String> {
     if is_name(service) && is_name(method) { Ok(name.to_owned()) } else { Err(accepted()) }
 }
 
-/// `_HTTP_HEADERS`: metadata, without what belongs to the protocol.
+/// Reads `_HTTP_HEADERS`: metadata, without what belongs to the protocol.
 fn metadata(value: &str) -> Result<Headers, String> {
     without_own(headers::parse(value)?)
 }

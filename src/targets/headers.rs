@@ -33,7 +33,7 @@ pub fn parse(value: &str) -> Result<Headers, String> {
     Ok(headers)
 }
 
-/// The same of what stands in a file.
+/// Reads the headers that stand in a file.
 pub fn parse_bytes(value: &[u8]) -> Result<Headers, String> {
     parse(str::from_utf8(value).map_err(|_| "it is not UTF-8")?)
 }
@@ -62,7 +62,7 @@ impl Lines {
     }
 }
 
-/// A name as Go writes it (`textproto.CanonicalMIMEHeaderKey`): some servers know no other spelling.
+/// Returns a name as Go writes it (`textproto.CanonicalMIMEHeaderKey`): some servers know no other spelling.
 fn canonical(name: &str) -> String {
     let mut begins = true;
     let spell = |letter: char| {
@@ -90,7 +90,7 @@ pub fn complete(headers: &mut Headers, user: Headers) {
     headers.push((CONNECTION, HeaderValue::from_static("close")));
 }
 
-/// `Authorization: Basic` for `USER:PASS` from a URL.
+/// Returns `Authorization: Basic` for `USER:PASS` from a URL.
 pub fn basic_auth(user: &str) -> Result<Headers, String> {
     let decoded = percent_decoded(user).ok_or("the user or password has a broken %-escape")?;
     let value = HeaderValue::try_from(format!("Basic {}", base64(&decoded)));
@@ -104,7 +104,7 @@ fn contains(headers: &Headers, name: &HeaderName) -> bool {
     headers.iter().any(|(other, _)| other == name)
 }
 
-/// Standard base64 with padding (RFC 4648, section 4): too little code to pay for a crate in every pod.
+/// Returns standard base64 with padding (RFC 4648, section 4): too little code to pay for a crate in every pod.
 fn base64(bytes: &[u8]) -> String {
     const ALPHABET: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
     let mut text = String::with_capacity(bytes.len().div_ceil(3) * 4);

@@ -186,7 +186,8 @@ fn redirect(from: &Url, answer: &Answer) -> Option<Url> {
     from.join(answer.location.as_deref()?)
 }
 
-/// As Go's `redirectBehavior`: 301, 302 and 303 turn anything but `HEAD` into `GET`.
+/// Returns the method after a redirect, as Go's `redirectBehavior` does: 301, 302 and 303 turn anything but `HEAD` into
+/// `GET`.
 fn redirected_method(method: Cow<'_, Method>, status: u16) -> Cow<'_, Method> {
     match status {
         301..=303 if *method != Method::HEAD => Cow::Owned(Method::GET),

@@ -80,7 +80,7 @@ impl Pattern {
 }
 
 impl fmt::Display for Pattern {
-    /// Between slashes, as it was written.
+    /// Writes the expression between slashes, as it was given.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "/{}/", self.written)
     }
@@ -97,7 +97,7 @@ impl Alphabet {
     }
 }
 
-/// An expression over bytes as one over the characters of the same numbers.
+/// Returns an expression over bytes as one over the characters of the same numbers.
 fn over_bytes(value: &str) -> Result<String, String> {
     let (mut expression, mut is_in_class, mut is_escaped) = (String::new(), false, false);
     for c in value.chars() {

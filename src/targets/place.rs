@@ -38,12 +38,12 @@ impl Inside {
         })
     }
 
-    /// The process's name.
+    /// Returns the process's name.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The process; it is looked for anew only when the last one has ended.
+    /// Returns the process; it is looked for anew only when the last one has ended.
     ///
     /// # Errors
     /// There is none, or there are several.

@@ -87,7 +87,7 @@ struct RunningProcess {
 }
 
 impl RunningProcess {
-    /// `None` for what is no process, or is dead already.
+    /// Reads a process; `None` for what is no process, or is dead already.
     fn read(proc: &Path, id: i32) -> Option<Self> {
         let text = read_whole(File::open(proc.join(id.to_string()).join("stat")).ok()?).ok()?;
         let text = String::from_utf8_lossy(&text);
@@ -97,7 +97,7 @@ impl RunningProcess {
         is_alive.then(|| Self { process: Process::new(id, began), parent, name: stat.name.to_owned() })
     }
 
-    /// By its own name, which the kernel cuts, or by the base name of its executable.
+    /// Returns whether `name` is its own name, which the kernel cuts, or the base name of its executable.
     fn is_called(&self, proc: &Path, name: &str) -> bool {
         let cut = name.as_bytes().get(..MAX_NAME_BYTES).unwrap_or(name.as_bytes());
         if self.name.as_bytes() == cut {
@@ -106,7 +106,7 @@ impl RunningProcess {
         self.program(proc).is_some_and(|program| program == name)
     }
 
-    /// The base name of its executable, where we may see it.
+    /// Returns the base name of its executable, where we may see it.
     fn program(&self, proc: &Path) -> Option<String> {
         let executable = fs::read_link(proc.join(self.process.id.to_string()).join("exe")).ok()?;
         let base = executable.file_name()?.to_str()?;
@@ -132,7 +132,7 @@ fn is_interpreter(program: &str) -> bool {
     INTERPRETERS.contains(&name) || INTERPRETERS.contains(&program)
 }
 
-/// A file of `/proc`, which does not tell its length: room for most of them at once spares them being made again
+/// Reads a file of `/proc`, which does not tell its length: room for most of them at once spares them being made again
 /// for each small part.
 pub fn read_whole(mut file: File) -> io::Result<Vec<u8>> {
     let mut content = Vec::with_capacity(3000);
@@ -150,7 +150,7 @@ impl Table {
         Self(ids.filter_map(|id| Some((id, RunningProcess::read(proc, id)?))).collect())
     }
 
-    /// The head of our own: the supervisor above this process, or this process itself.
+    /// Returns the head of our own: the supervisor above this process, or this process itself.
     fn family(&self, own: i32) -> i32 {
         let parent = self.0.get(&own).and_then(|entry| Some((entry, self.0.get(&entry.parent)?)));
         parent.filter(|(own, parent)| own.name == parent.name).map_or(own, |(_, parent)| parent.process.id)
@@ -167,7 +167,7 @@ impl Table {
         std::iter::successors(parent(&entry), parent).take(self.0.len())
     }
 
-    /// Those that are wanted and have no ancestor that is.
+    /// Returns the processes that are wanted and have no ancestor that is.
     fn topmost(&self, is_wanted: impl Fn(&RunningProcess) -> bool) -> Vec<&RunningProcess> {
         let wanted: BTreeMap<i32, &RunningProcess> =
             self.0.iter().filter(|(_, entry)| is_wanted(entry)).map(|(&id, entry)| (id, entry)).collect();
@@ -190,7 +190,7 @@ impl Table {
 mod tests {
     use super::*;
 
-    /// A `/proc` of processes (id, parent, name).
+    /// Returns a `/proc` of processes (id, parent, name).
     fn table(processes: &[(i32, i32, &str)]) -> Table {
         let entry = |&(id, parent, name): &(i32, i32, &str)| {
             (id, RunningProcess { process: Process::new(id, 0), parent, name: name.to_owned() })

@@ -6,7 +6,7 @@ use tokio_rustls::rustls;
 
 use rustls::{AlertDescription, CertificateError, Error};
 
-/// An I/O error in the words of `strerror`, in lower case, without Rust's `(os error 111)`; or what TLS says.
+/// Returns an I/O error in the words of `strerror`, in lower case, without Rust's `(os error 111)`; or what TLS says.
 pub fn io_reason(error: &io::Error) -> String {
     if let Some(error) = error.get_ref().and_then(|inner| inner.downcast_ref::<Error>()) {
         return tls_reason(error);
@@ -17,7 +17,7 @@ pub fn io_reason(error: &io::Error) -> String {
     chars.next().map_or_else(String::new, |first| first.to_lowercase().chain(chars).collect())
 }
 
-/// An error of HTTP/2 with a server that was to speak `what`.
+/// Returns an error of HTTP/2 with a server that was to speak `what`.
 pub fn http2_reason(error: &h2::Error, what: &str) -> String {
     match (error.get_io(), error.reason()) {
         // One that speaks something else has answered our first words and gone.
@@ -36,7 +36,7 @@ pub fn http2_reason(error: &h2::Error, what: &str) -> String {
     }
 }
 
-/// An error of TLS itself.
+/// Returns an error of TLS itself.
 pub fn tls_reason(error: &Error) -> String {
     match error {
         Error::InvalidCertificate(error) => certificate(error),
@@ -80,7 +80,7 @@ fn certificate(error: &CertificateError) -> String {
     }
 }
 
-/// A name without the word for its kind, as in `DnsName("web")`.
+/// Returns a name without the word for its kind, as in `DnsName("web")`.
 fn bare(name: &str) -> &str {
     name.split_once("(\"").and_then(|(_, rest)| rest.strip_suffix("\")")).unwrap_or(name)
 }
@@ -112,7 +112,7 @@ fn refusal(alert: AlertDescription) -> String {
     }
 }
 
-/// A time span in its largest unit, at least two of it.
+/// Returns a time span in its largest unit, at least two of it.
 fn span(seconds: u64) -> String {
     match seconds {
         172_800.. => format!("{} days", seconds / 86_400),

@@ -61,7 +61,8 @@ impl Attempt for Running {
         Outcome::timeout(format!("timeout: no look at the processes of /proc within {timeout:?}"))
     }
 
-    /// It may not wait, so it reads no command line: it knows the process that the last run found, or one by its name.
+    /// Looks without waiting, so without reading a command line: for the process that the last run found, or one by its
+    /// name.
     fn sight(&self, _: &Listeners) -> Sight {
         let found = self.sought.known();
         let found = found.or_else(|| process::find_running(&self.sought.name, Known::ByName).ok());

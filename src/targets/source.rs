@@ -27,7 +27,7 @@ pub struct ValueFile<T> {
 }
 
 impl<T> fmt::Debug for Source<T> {
-    /// A value may be a secret.
+    /// Hides the value, which may be a secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Value(_) => formatter.write_str("***"),

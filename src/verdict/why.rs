@@ -48,7 +48,7 @@ pub enum Why {
 }
 
 impl Why {
-    /// The reason of a check that is not healthy.
+    /// Returns the reason of a check that is not healthy.
     pub(super) fn of(status: &Status, is_current: bool) -> Self {
         if !is_current || status.last.is_none() {
             return Self::NoResult;

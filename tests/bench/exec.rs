@@ -95,7 +95,7 @@ fn run(runtime: &tokio::runtime::Runtime, target: &Target) {
     assert_eq!(outcome, Outcome::Success);
 }
 
-/// CPU time of one run in microseconds: ours and that of all children.
+/// Returns the CPU time of one run in microseconds: ours and that of all children.
 fn cost(mut run: impl FnMut()) -> f64 {
     let before = used();
     for _ in 0..RUNS {

@@ -20,7 +20,7 @@ fn read(path: &str) -> String {
     fs::read_to_string(repository(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Every page, by its path.
+/// Returns every page, by its path.
 fn pages() -> Vec<(String, String)> {
     let mut paths: Vec<_> =
         ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md", "CHANGELOG.md"]
@@ -38,7 +38,7 @@ fn pages() -> Vec<(String, String)> {
     paths.into_iter().map(|path| (path.clone(), read(&path))).collect()
 }
 
-/// The parts of a text that are words of `is_part` and begin with `beginning`.
+/// Returns the parts of a text that are words of `is_part` and begin with `beginning`.
 fn words<'t>(text: &'t str, beginning: &str, is_part: fn(char) -> bool) -> BTreeSet<&'t str> {
     let word = |(start, _): (usize, &str)| {
         let rest = &text[start..];
@@ -47,7 +47,7 @@ fn words<'t>(text: &'t str, beginning: &str, is_part: fn(char) -> bool) -> BTree
     text.match_indices(beginning).map(word).collect()
 }
 
-/// What stands between fences of `language`.
+/// Returns what stands between fences of `language`.
 fn blocks<'t>(text: &'t str, language: &str) -> Vec<&'t str> {
     let fence = format!("\n```{language}\n");
     let after = text.split(&fence).skip(1);
@@ -92,7 +92,7 @@ fn every_target_option_and_setting_has_its_row_and_no_row_is_without_one() {
     assert_eq!(words(&page, "HEALTH_PROXY_", is_upper), known);
 }
 
-/// The name of a metric without what histograms add.
+/// Returns the name of a metric without what histograms add.
 fn series(name: &str) -> &str {
     ["_bucket", "_sum", "_count"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
 }

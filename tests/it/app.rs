@@ -16,8 +16,8 @@ pub struct App {
 }
 
 impl App {
-    /// A server on a free port of loopback; `serve` gets the number of the connection, the request head
-    /// and the stream.
+    /// Starts a server on a free port of loopback; `serve` gets the number of the connection, the request head and the
+    /// stream.
     pub fn start(serve: impl Fn(usize, &str, &mut TcpStream) + Send + Sync + 'static) -> Self {
         Self::on(TcpListener::bind("127.0.0.1:0").unwrap(), serve)
     }
@@ -55,7 +55,7 @@ impl App {
         })
     }
 
-    /// The classic of "Kubernetes in Action": of every ten requests the 7th to the 10th are answered 400.
+    /// Starts the classic of "Kubernetes in Action": of every ten requests the 7th to the 10th are answered 400.
     pub fn kubia() -> Self {
         Self::answering(|number, _| match (number - 1) % 10 {
             0..6 => response("200 OK", "You've hit kubia\n"),
@@ -63,7 +63,7 @@ impl App {
         })
     }
 
-    /// The heads of all requests so far.
+    /// Returns the heads of all requests so far.
     pub fn requests(&self) -> Vec<String> {
         self.requests.lock().unwrap().clone()
     }
@@ -84,7 +84,7 @@ impl Drop for App {
     }
 }
 
-/// A whole answer.
+/// Returns a whole answer.
 pub fn response(status: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nContent-Length: {}\r\nConnection: close\r\n\r\n{body}", body.len())
 }

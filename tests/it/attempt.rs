@@ -16,7 +16,7 @@ pub fn target(value: &str, options: &[(&str, &str)]) -> Target {
     target.unwrap_or_else(|error| panic!("{value}: {error}"))
 }
 
-/// What is wrong with a target's options.
+/// Returns what is wrong with a target's options.
 pub fn problems(value: &str, options: &[(&str, &str)]) -> Vec<String> {
     parse(value, options).1
 }
@@ -72,7 +72,7 @@ impl Directory {
         &self.0
     }
 
-    /// The path of `name` in it, as text.
+    /// Returns the path of `name` in it, as text.
     pub fn at(&self, name: &str) -> String {
         self.0.join(name).to_str().unwrap().to_owned()
     }

@@ -57,7 +57,7 @@ fn answers_have_the_form_of_the_apiserver() {
     assert_eq!(sidecar.get("/-/healthy").body, "ok");
 }
 
-/// The lines of an answer whose order and date say nothing.
+/// Returns the lines of an answer whose order and date say nothing.
 fn lines(answer: &str) -> Vec<&str> {
     let mut lines: Vec<_> = answer.lines().filter(|line| !line.starts_with("date: ")).collect();
     lines.sort_unstable();
@@ -162,7 +162,7 @@ fn nobody_else_can_drain() {
     assert!(!sidecar.get("/readyz").body.contains("drain"));
 }
 
-/// The address of this machine's own interface, if it has one besides loopback.
+/// Returns the address of this machine's own interface, if it has one besides loopback.
 fn own_address() -> Option<Ipv4Addr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("192.0.2.1:9").ok()?;

@@ -47,7 +47,7 @@ impl Authority {
         Self { issuer: Issuer::new(parameters, key), certificate }
     }
 
-    /// An authority below this one, whose certificate ends with 2060.
+    /// Returns an authority below this one, whose certificate ends with 2060.
     pub fn intermediate(&self, name: &str) -> Self {
         let (key, mut parameters) = (KeyPair::generate().unwrap(), authority_parameters(name));
         parameters.not_after = date_time_ymd(2060, 1, 1);
@@ -65,7 +65,7 @@ impl Authority {
         Identity { chain, key: key.serialize_pem() }
     }
 
-    /// A certificate for `names`.
+    /// Returns a certificate for `names`.
     pub fn issue(&self, names: &[&str]) -> Identity {
         self.sign(&parameters(names))
     }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use crate::app::App;
 use crate::sidecar::{Sidecar, eventually};
 
-/// A directory of the test's own.
+/// Returns a directory of the test's own.
 pub fn directory(name: &str) -> PathBuf {
     let path = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(format!("{name}-{}", std::process::id()));
     let _ = fs::remove_dir_all(&path);

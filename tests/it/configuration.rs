@@ -2,7 +2,7 @@
 
 use crate::sidecar::{Sidecar, command};
 
-/// Exit status and standard error.
+/// Returns exit status and standard error.
 fn refused(variables: &[(&str, &str)]) -> (Option<i32>, String) {
     let output = command(&[], variables).output().unwrap();
     assert!(output.stdout.is_empty());

@@ -9,13 +9,13 @@ use nix::unistd::mkfifo;
 use crate::app::{App, response};
 use crate::attempt::{Directory, failure, problems, run, target};
 
-/// A server that answers every request with `body`.
+/// Starts a server that answers every request with `body`.
 fn saying(body: impl Into<String>) -> App {
     let body = body.into();
     App::answering(move |_, _| response("200 OK", &body))
 }
 
-/// What comes of a run against `app`.
+/// Returns what comes of a run against `app`.
 async fn judged(app: &App, options: &[(&str, &str)]) -> Result<(), String> {
     match run(&target(&app.url("/"), options)).await {
         Outcome::Success => Ok(()),

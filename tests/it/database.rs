@@ -90,7 +90,8 @@ async fn until(check: &Target, expected: &str) {
     panic!("never {expected:?}, but {last:?}");
 }
 
-/// A server that takes connections and does nothing else is silent, and one that is gone refuses.
+/// Stops the server and kills it: one that takes connections and does nothing else is silent, and one that is gone
+/// refuses.
 async fn stops_and_ends(check: &Target, mut server: Server) {
     server.signal(Signal::SIGSTOP);
     let outcome = run_within(check, Duration::from_millis(200)).await;
@@ -135,7 +136,7 @@ async fn a_replica_of_redis_without_its_master() {
     until(&target(&format!("redis://:{port}"), &[]), "MASTERDOWN Link with MASTER is down").await;
 }
 
-/// A cluster that logs in as `method` has it, with the lines of `settings`.
+/// Starts a cluster that logs in as `method` has it, with the lines of `settings`.
 fn cluster(directory: &Directory, method: &str, settings: &str) -> (Server, u16) {
     let (data, port) = (directory.at("data"), free_port());
     fs::create_dir(&data).unwrap();

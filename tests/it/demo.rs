@@ -39,7 +39,7 @@ struct Demo {
 }
 
 impl Demo {
-    /// A variable of the user's own is none of the sidecar's business.
+    /// Starts the demo with a variable of the user's own, which is none of the sidecar's business.
     fn start() -> Self {
         let mut command = command(&["demo"], &[("LIVENESS_MISSPELT_PERIOD", "1")]);
         let mut child = command.stdout(Stdio::piped()).spawn().unwrap();
@@ -74,7 +74,7 @@ impl Demo {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
-    /// The sidecar's two processes.
+    /// Returns the sidecar's two processes.
     fn sidecar(&self) -> [Pid; 2] {
         let supervisor = eventually("a supervisor", || child_of(self.id()));
         [supervisor, eventually("a worker", || child_of(supervisor))]
@@ -104,13 +104,13 @@ fn child_of(id: Pid) -> Option<Pid> {
     children.split(' ').find_map(|child| child.parse().ok()).map(Pid::from_raw)
 }
 
-/// Dead is enough: an orphan is reaped by whoever adopts it.
+/// Returns whether the process is gone. Dead is enough: an orphan is reaped by whoever adopts it.
 fn has_gone(id: Pid) -> Option<()> {
     let stat = std::fs::read_to_string(format!("/proc/{id}/stat")).unwrap_or_default();
     stat.rsplit(") ").next().is_none_or(|state| state.is_empty() || state.starts_with('Z')).then_some(())
 }
 
-/// The port at the end of `NAME=…:PORT`.
+/// Returns the port at the end of `NAME=…:PORT`.
 fn port(line: &str) -> u16 {
     line.trim_end_matches('/').rsplit(':').next().unwrap().parse().unwrap()
 }

@@ -8,7 +8,7 @@ use std::process::Command;
 use crate::attempt::Directory;
 use crate::sidecar::{Sidecar, eventually};
 
-/// A sidecar with one readiness check of `words`, in JSON so that nothing has to be quoted.
+/// Starts a sidecar with one readiness check of `words`, in JSON so that nothing has to be quoted.
 fn watching(words: &[&str]) -> Sidecar {
     let target = format!("exec:{}", serde_json::to_string(words).unwrap());
     Sidecar::start(&[
@@ -18,7 +18,7 @@ fn watching(words: &[&str]) -> Sidecar {
     ])
 }
 
-/// The reason of the first run, or `ok`.
+/// Returns the reason of the first run, or `ok`.
 fn verdict(words: &[&str]) -> String {
     let sidecar = watching(words);
     eventually("a verdict", || {

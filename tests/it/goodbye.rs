@@ -14,7 +14,8 @@ use crate::sidecar::eventually;
 
 const OK: &str = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok";
 
-/// What comes of a run, and what its server sees of the end, who answers a request with `answer` if that is not empty.
+/// Returns what comes of a run, and what its server sees of the end, which answers a request with `answer` if that is
+/// not empty.
 async fn ends(
     check: &str,
     answer: &str,

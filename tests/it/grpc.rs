@@ -28,7 +28,7 @@ fn grpcio(arguments: &[&str]) -> (servers::Server, u16) {
     python_server(&[&[script], arguments].concat())
 }
 
-/// tonic's health server.
+/// Starts tonic's health server.
 async fn tonic_health() -> u16 {
     let (reporter, service) = tonic_health::server::health_reporter();
     for (name, status) in
@@ -152,7 +152,7 @@ async fn tls_in_front_of_tonic() {
     assert!(reason.ends_with("the server does not speak TLS"), "{reason}");
 }
 
-/// An HTTP/2 server that begins its answer with `head`, repeats `part` every `pause`, and never ends.
+/// Starts an HTTP/2 server that begins its answer with `head`, repeats `part` every `pause`, and never ends.
 async fn serve_http2(head: Response<()>, part: Bytes, pause: Duration) -> u16 {
     serve(move |stream| {
         let (head, part) = (head.clone(), part.clone());

@@ -9,7 +9,8 @@ use crate::attempt::{failure, problems, run, target};
 use crate::certificates::{Authority, Server};
 use crate::servers::serve;
 
-/// What a server of HTTP/2 answers: what it was asked, 200 KiB where that is `/long`, and a redirect from `/away`.
+/// Returns what a server of HTTP/2 answers: what it was asked, 200 KiB where that is `/long`, and a redirect from
+/// `/away`.
 fn answer(request: &Request<h2::RecvStream>) -> (Response<()>, Bytes) {
     let (status, body) = match request.uri().path() {
         "/away" => {
@@ -36,7 +37,7 @@ async fn converse(stream: impl AsyncRead + AsyncWrite + Unpin) {
     }
 }
 
-/// A server that speaks HTTP/2 only, in TLS.
+/// Starts a server that speaks HTTP/2 only, in TLS.
 async fn secure() -> u16 {
     let identity = Authority::new("a").issue(&["localhost"]);
     Server { protocols: vec![b"h2".to_vec()], ..Server::with(identity) }.serve_with(converse).await

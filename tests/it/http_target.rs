@@ -18,7 +18,7 @@ fn watching(url: &str, options: &[(&str, &str)]) -> Sidecar {
     Sidecar::start(&variables)
 }
 
-/// The reason of the first verdict, or `ok`.
+/// Returns the reason of the first verdict, or `ok`.
 fn verdict(url: &str, options: &[(&str, &str)]) -> String {
     let sidecar = watching(url, options);
     eventually("a verdict", || {
@@ -27,7 +27,7 @@ fn verdict(url: &str, options: &[(&str, &str)]) -> String {
     })
 }
 
-/// The verdict on a server that always answers `answer`.
+/// Returns the verdict on a server that always answers `answer`.
 fn judged(answer: impl Into<String>, options: &[(&str, &str)]) -> String {
     let answer = answer.into();
     let app = App::answering(move |_, _| answer.clone());

@@ -11,7 +11,7 @@ const RESTRICTED: [&str; 4] = ["--reuid=1000", "--regid=1000", "--clear-groups",
 
 const ROOT: [&str; 0] = [];
 
-/// Root with nothing but the named capabilities.
+/// Returns root with nothing but the named capabilities.
 fn root_with(capabilities: &str) -> [String; 1] {
     let kept = if capabilities.is_empty() { String::new() } else { format!(",{capabilities}") };
     [format!("--bounding-set=-all{kept}")]

@@ -10,7 +10,7 @@ use crate::sidecar::{Sidecar, eventually};
 
 const INCARNATIONS: &str = "health_proxy_incarnations_total";
 
-/// An app that answers with one status, on a free port or a given one.
+/// Starts an app that answers with one status, on a free port or a given one.
 fn app_at(address: &str, status: &'static str) -> App {
     let listener = eventually("the port is free", || TcpListener::bind(address).ok());
     App::on(listener, move |_, _, stream| {
@@ -18,7 +18,7 @@ fn app_at(address: &str, status: &'static str) -> App {
     })
 }
 
-/// An address at which nobody listens yet.
+/// Returns an address at which nobody listens yet.
 fn free_address() -> String {
     format!("127.0.0.1:{}", free_port())
 }

@@ -15,7 +15,7 @@ use crate::sidecar::{Sidecar, eventually};
 
 const ALL: [&str; 3] = ["STARTUP", "READINESS", "LIVENESS"];
 
-/// A sidecar with a check of `probes` on the socket of a directory, which is never due again.
+/// Starts a sidecar with a check of `probes` on the socket of a directory, which is never due again.
 fn start(directory: &Directory, probes: &[&str], more: &[(&str, &str)]) -> Sidecar {
     let target = format!("notify:{}", directory.at("notify"));
     let checks: Vec<_> = probes

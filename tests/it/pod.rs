@@ -43,7 +43,7 @@ impl Pod {
         pod
     }
 
-    /// The id of the first process of the pod.
+    /// Returns the id of the first process of the pod.
     fn inside(&self) -> String {
         let id = self.pause.id();
         eventually("the pod is there", || {
@@ -54,14 +54,14 @@ impl Pod {
         })
     }
 
-    /// A command in the pod, in no container yet.
+    /// Returns a command in the pod, in no container yet.
     fn command(&self) -> Command {
         let mut command = Command::new("nsenter");
         command.args(["--target", &self.inside(), "--pid", "--mount"]).stdin(Stdio::null());
         command
     }
 
-    /// The path of a file in the root of the container `name`.
+    /// Returns the path of a file in the root of the container `name`.
     pub fn path(&self, name: &str, path: &str) -> String {
         self.files.at(&format!("{name}/{path}"))
     }
@@ -91,7 +91,7 @@ impl Pod {
         self.run_app(&[&variables[..], &chroot].concat())
     }
 
-    /// The same as root without a single capability.
+    /// Starts a container as root without a single capability.
     pub fn start_powerless(&self, name: &str) -> Container {
         let root = format!("--chroot={}", self.files.at(name));
         self.run_app(&["/usr/sbin/capsh", &root, "--drop=all", "--shell=/bin/my-app", "--"])
@@ -106,14 +106,14 @@ impl Pod {
         container
     }
 
-    /// The command lines in the pod that match `pattern`, which does not match itself.
+    /// Returns the command lines in the pod that match `pattern`, which does not match itself.
     pub fn runs(&self, pattern: &str) -> String {
         let script = format!("cat /proc/[0-9]*/cmdline 2>/dev/null | tr '\\0' ' ' | grep -o '{pattern}'");
         let output = self.command().args(["sh", "-c", &script]).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
     }
 
-    /// A command of the sidecar in its container, with the options of setpriv that make its securityContext.
+    /// Returns a command of the sidecar in its container, with the options of setpriv that make its securityContext.
     pub fn sidecar(&self, privileges: &[&str], arguments: &[&str], variables: &[(&str, &str)]) -> Command {
         let mut command = self.command();
         command.env_clear().env("PATH", "/usr/sbin:/usr/bin:/sbin:/bin").args(["--", "setpriv"]);
@@ -141,7 +141,7 @@ impl Drop for Pod {
 }
 
 impl Container {
-    /// What runs in it, and the processes that started it.
+    /// Returns what runs in it, and the processes that started it.
     fn processes(&self) -> Vec<i32> {
         let mut found = vec![i32::try_from(self.child.id()).unwrap()];
         let mut index = 0;
@@ -154,7 +154,7 @@ impl Container {
     }
 }
 
-/// Whether it has become the script of a container.
+/// Returns whether it has become the script of a container.
 fn is_app(id: i32) -> bool {
     fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name.trim() == APP)
 }

@@ -67,8 +67,8 @@ pub fn python_server(arguments: &[&str]) -> (Server, u16) {
     (server, line.trim().parse().expect("a port: the packages of tests/tools/python are needed"))
 }
 
-/// A port of loopback that nobody listens on. It lies below the ports that the kernel hands out: one of those could be
-/// another test's, or one end of its connection, before the server is there.
+/// Returns a port of loopback that nobody listens on. It lies below the ports that the kernel hands out: one of those
+/// could be another test's, or one end of its connection, before the server is there.
 pub fn free_port() -> u16 {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let of_this_process = 20_000 + std::process::id() % 1_000 * 12;
@@ -77,7 +77,7 @@ pub fn free_port() -> u16 {
     std::iter::repeat_with(next).take(12).find(is_free).expect("a free port")
 }
 
-/// A command of `PostgreSQL`'s, which refuses to run as root.
+/// Returns a command of `PostgreSQL`'s, which refuses to run as root.
 pub fn postgres(program: &str, directory: &Directory) -> Command {
     let versions = std::fs::read_dir("/usr/lib/postgresql").expect("postgresql is needed");
     let newest = versions.map(|version| version.unwrap().path()).max().expect("postgresql is needed");

@@ -15,7 +15,7 @@ const PATIENCE: Duration = Duration::from_secs(60);
 /// The binary under test.
 pub const BINARY: &str = env!("CARGO_BIN_EXE_health-proxy");
 
-/// A command of the binary that inherits nothing but `PATH`.
+/// Returns a command of the binary that inherits nothing but `PATH`.
 pub fn command(arguments: &[&str], variables: &[(&str, &str)]) -> Command {
     let mut command = Command::new(BINARY);
     command.args(arguments).env_clear().env("PATH", std::env::var_os("PATH").unwrap_or_default());
@@ -56,7 +56,7 @@ impl Answer {
     }
 }
 
-/// A body that came in chunks, if it came whole.
+/// Returns a body that came in chunks, if it came whole.
 fn unchunked(mut chunks: &str) -> Option<String> {
     let mut body = String::new();
     loop {
@@ -157,19 +157,19 @@ impl Sidecar {
         self.errors.lock().unwrap().clone()
     }
 
-    /// The value of a series on `/metrics`, named as it is printed there.
+    /// Returns the value of a series on `/metrics`, named as it is printed there.
     pub fn metric(&self, series: &str) -> Option<f64> {
         let body = self.get("/metrics").body;
         let line = body.lines().find_map(|line| line.strip_prefix(series))?;
         line.trim().parse().ok()
     }
 
-    /// The id of the supervisor.
+    /// Returns the id of the supervisor.
     pub fn id(&self) -> Pid {
         Pid::from_raw(i32::try_from(self.child.id()).unwrap())
     }
 
-    /// The id of the present worker.
+    /// Returns the id of the present worker.
     pub fn worker(&self) -> Option<Pid> {
         let id = self.id();
         let children = std::fs::read_to_string(format!("/proc/{id}/task/{id}/children")).ok()?;

@@ -246,7 +246,7 @@ fn every_ipv6_address_is_every_ipv4_address_too_whatever_the_node_says() {
     }
 }
 
-/// A command of the user nobody, or of this one where that is not root.
+/// Returns a command of the user nobody, or of this one where that is not root.
 fn as_nobody(program: &str) -> Command {
     if !nix::unistd::geteuid().is_root() {
         return Command::new(program);

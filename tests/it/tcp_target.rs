@@ -5,7 +5,7 @@ use std::io::{Read, Write};
 use crate::app::{App, close};
 use crate::sidecar::{Sidecar, eventually};
 
-/// A server that answers a line `PING` with `+PONG`, and anything else with silence.
+/// Starts a server that answers a line `PING` with `+PONG`, and anything else with silence.
 fn redis_like() -> App {
     App::start(|_, head, stream| {
         if head.starts_with("PING\r\n\r\n") {

@@ -25,7 +25,7 @@ fn https(port: u16, options: &[(&str, &str)]) -> Target {
     target(&format!("https://:{port}/"), options)
 }
 
-/// A certificate that signs itself and calls itself an authority, as `openssl req -x509` makes them.
+/// Returns a certificate that signs itself and calls itself an authority, as `openssl req -x509` makes them.
 fn self_signed(names: &[&str]) -> Identity {
     let (mut parameters, key) = (parameters(names), KeyPair::generate().unwrap());
     parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -253,7 +253,7 @@ async fn tls_against_a_plain_port_and_plain_against_tls() {
     assert_eq!(refused, "connection refused by localhost:1 (127.0.0.1 and ::1)");
 }
 
-/// A plain server that says `answer` to whatever comes, and closes.
+/// Starts a plain server that says `answer` to whatever comes, and closes.
 async fn plain(answer: impl Into<String>) -> u16 {
     let answer = answer.into();
     serve(move |mut stream| {

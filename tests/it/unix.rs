@@ -9,7 +9,7 @@ use health_proxy::outcome::Outcome;
 use crate::attempt::{Directory, failure, run, target};
 use crate::servers::{Server, free_port, postgres};
 
-/// A server of one connection after the other; what each was asked is handed to `answer`.
+/// Starts a server of one connection after the other; what each was asked is handed to `answer`.
 fn serve(path: &str, answer: impl Fn(&str) -> String + Send + 'static) {
     let listener = UnixListener::bind(path).unwrap();
     std::thread::spawn(move || {

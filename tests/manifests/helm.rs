@@ -52,7 +52,7 @@ impl Charts {
         helm
     }
 
-    /// The one Deployment of the example, with more values.
+    /// Returns the one Deployment of the example, with more values.
     fn rendered(&self, values: &str) -> Value {
         fs::write(self.0.join("values.yaml"), values).expect("values");
         let text = self.helm(&["template", "web", "k8s/examples/helm", "--values", "values.yaml"]);

@@ -20,7 +20,7 @@ use security::{against_baseline, against_restricted, containers};
 const EXAMPLES: [&str; 6] =
     ["deployment.yaml", "exec-in-app", "kubia-err400", "kubia-readiness", "multi-container", "plain-sidecar"];
 
-/// The first object of a kind.
+/// Returns the first object of a kind.
 fn find<'a>(objects: &'a [Value], kind: &str) -> Option<&'a Value> {
     objects.iter().find(|object| object["kind"] == kind)
 }
@@ -30,7 +30,7 @@ fn example(name: &str) -> Vec<Value> {
     if path.is_dir() { render(&path) } else { read(&path) }
 }
 
-/// The pod of a workload, a job or a pod.
+/// Returns the pod of a workload, a job or a pod.
 fn pod_of(object: &Value) -> PodSpec {
     let pod = match object["kind"].as_str() {
         Some("Pod") => &object["spec"],

@@ -5,18 +5,18 @@ use std::process::Command;
 
 use serde_json::Value;
 
-/// The directory of a path given relative to the repository.
+/// Returns the directory of a path given relative to the repository.
 pub fn repository(path: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(path)
 }
 
-/// A tool of the tests: the one that `tests/tools/kubectl-helm` has installed, or else what is in the `PATH`.
+/// Returns a tool of the tests: the one that `tests/tools/kubectl-helm` has installed, or else what is in the `PATH`.
 pub fn tool(name: &str) -> Command {
     let installed = repository("target/tools").join(name);
     Command::new(if installed.exists() { installed } else { name.into() })
 }
 
-/// The objects that `kubectl kustomize` makes of a directory, in its order.
+/// Returns the objects that `kubectl kustomize` makes of a directory, in its order.
 pub fn render(directory: &Path) -> Vec<Value> {
     let output = tool("kubectl")
         .arg("kustomize")
@@ -33,7 +33,7 @@ pub fn render(directory: &Path) -> Vec<Value> {
     serde_saphyr::from_multiple(&text).expect("rendered manifests are YAML")
 }
 
-/// The objects of a file.
+/// Returns the objects of a file.
 pub fn read(file: &Path) -> Vec<Value> {
     let text = std::fs::read_to_string(file).expect("the file is there");
     serde_saphyr::from_multiple(&text).expect("manifests are YAML")

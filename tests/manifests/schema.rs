@@ -8,7 +8,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Everything in an object that the API would refuse or drop, each with its path.
+/// Returns everything in an object that the API would refuse or drop, each with its path.
 pub fn faults(object: &Value) -> Vec<String> {
     match (object["apiVersion"].as_str(), object["kind"].as_str()) {
         (Some("v1"), Some("ConfigMap")) => through::<ConfigMap>(object),
@@ -25,7 +25,7 @@ pub fn faults(object: &Value) -> Vec<String> {
     }
 }
 
-/// The same for an object of a type.
+/// Returns what the API would refuse or drop in an object of a type.
 pub fn through<T: DeserializeOwned + Serialize>(object: &Value) -> Vec<String> {
     let typed: T = match serde_json::from_value(object.clone()) {
         Ok(typed) => typed,

@@ -29,7 +29,7 @@ const RESTRICTED_VOLUMES: [&str; 8] = [
     "secret",
 ];
 
-/// What keeps a pod from being admitted by `baseline`.
+/// Returns what keeps a pod from being admitted by `baseline`.
 pub fn against_baseline(spec: &PodSpec) -> Vec<String> {
     let host = [(spec.host_network, "hostNetwork"), (spec.host_pid, "hostPID"), (spec.host_ipc, "hostIPC")];
     let mut faults: Vec<_> =
@@ -65,7 +65,7 @@ pub fn against_baseline(spec: &PodSpec) -> Vec<String> {
     faults
 }
 
-/// What keeps a pod from being admitted by `restricted`.
+/// Returns what keeps a pod from being admitted by `restricted`.
 pub fn against_restricted(spec: &PodSpec) -> Vec<String> {
     let mut faults = against_baseline(spec);
     for volume in spec.volumes.iter().flatten() {
@@ -102,7 +102,7 @@ pub fn against_restricted(spec: &PodSpec) -> Vec<String> {
     faults
 }
 
-/// Every container of a pod, init containers first.
+/// Returns every container of a pod, init containers first.
 pub fn containers(spec: &PodSpec) -> impl Iterator<Item = &Container> {
     spec.init_containers.iter().flatten().chain(&spec.containers)
 }

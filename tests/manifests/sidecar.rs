@@ -18,7 +18,7 @@ fn check_with(variables: impl IntoIterator<Item = (String, String)>) -> Output {
         .expect("the program runs")
 }
 
-/// The checks of an example: those of its `ConfigMap` and those that stand in the sidecar itself.
+/// Returns the checks of an example: those of its `ConfigMap` and those that stand in the sidecar itself.
 fn variables_of(name: &str) -> Vec<(String, String)> {
     let objects = example(name);
     let map = find(&objects, "ConfigMap").map_or(Value::Null, |map| map["data"].clone());

@@ -5,23 +5,23 @@ use serde_json::Value;
 use crate::render::{read, render, repository};
 use crate::{EXAMPLES, example, pod_of_example, schema};
 
-/// The object that every way in is held against.
+/// Returns the object that every way in is held against.
 fn source() -> Value {
     let objects = read(&repository("k8s/component/settings/health-proxy.yaml"));
     objects.into_iter().next().expect("one object")
 }
 
-/// The sidecar without what differs from pod to pod: its checks.
+/// Returns the sidecar without what differs from pod to pod: its checks.
 pub fn sidecar() -> Value {
     without_checks(source()["template"]["spec"]["initContainers"][0].clone())
 }
 
-/// The sidecar's own volume.
+/// Returns the sidecar's own volume.
 pub fn volume() -> Value {
     source()["template"]["spec"]["volumes"][0].clone()
 }
 
-/// One of the app's probes, asked for a container or for the whole pod.
+/// Returns one of the app's probes, asked for a container or for the whole pod.
 pub fn probe(field: &str, container: Option<&str>) -> Value {
     let mut probe = source()["template"]["spec"]["containers"][0][field].clone();
     if let Some(container) = container {
@@ -32,7 +32,7 @@ pub fn probe(field: &str, container: Option<&str>) -> Value {
     probe
 }
 
-/// A sidecar without its checks.
+/// Returns a sidecar without its checks.
 pub fn without_checks(mut sidecar: Value) -> Value {
     let fields = sidecar.as_object_mut().expect("a container");
     fields.remove("env");

@@ -91,12 +91,12 @@ impl ApiServer {
         self.shared.crowd.lock().expect("the crowd").wanted = size;
     }
 
-    /// How many sidecars were asked at a time at the most.
+    /// Returns how many sidecars were asked at a time at the most.
     pub fn most(&self) -> usize {
         self.shared.crowd.lock().expect("the crowd").most
     }
 
-    /// `kubectl health-proxy` with these words: kubectl itself finds the plugin.
+    /// Returns `kubectl health-proxy` with these words: kubectl itself finds the plugin.
     pub fn kubectl(&self, words: &[&str]) -> Command {
         let plugin = Path::new(env!("CARGO_BIN_EXE_kubectl-health_proxy"));
         let tools = Path::new(env!("CARGO_MANIFEST_DIR")).join("target/tools");
@@ -181,7 +181,7 @@ fn answer(stream: TcpStream, shared: &Shared) {
     }
 }
 
-/// How an API server refuses.
+/// Returns how an API server refuses.
 pub fn refusal(code: u16, reason: &str, message: &str) -> String {
     let status = json!({
         "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",

@@ -2,13 +2,13 @@
 
 use crate::program::{filtered, manifest, manifests, run};
 
-/// A pod of a main container with `fields`, and of a sidecar with `sidecar`.
+/// Returns a pod of a main container with `fields`, and of a sidecar with `sidecar`.
 fn pod(fields: &str, sidecar: &str) -> String {
     let base = "apiVersion: v1\nkind: Pod\nmetadata: {name: p}\nspec:\n";
     format!("{base}  containers:\n  - {{name: web, image: web:1, {fields}}}\n{sidecar}")
 }
 
-/// The same with a sidecar of our own that has these variables and other fields.
+/// Returns a pod whose sidecar has these variables and other fields.
 fn wired(fields: &str, env: &str, more: &str) -> String {
     let sidecar = format!(
         "  initContainers:\n  - name: health-proxy\n    image: health-proxy:0.2.0\n    restartPolicy: Always\n    \
@@ -26,7 +26,7 @@ const STARTUP: &str =
 const LIVENESS: &str =
     "livenessProbe: {httpGet: {path: /livez, port: 9809}, periodSeconds: 5, failureThreshold: 4}";
 
-/// Everything that is called dangerous, without its line.
+/// Returns everything that is called dangerous, without its line.
 fn dangers(text: &str) -> Vec<String> {
     let run = run(&["explain"], text);
     let dangers: Vec<_> =

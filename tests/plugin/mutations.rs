@@ -51,7 +51,7 @@ fn damaged(text: &str, places: &[(prop::sample::Index, Damage)]) -> String {
     lines.concat()
 }
 
-/// Every value of a text, as Kubernetes would read it; `None` where it would not.
+/// Returns every value of a text, as Kubernetes would read it; `None` where it would not.
 fn meaning(text: &str) -> Option<Vec<serde_json::Value>> {
     serde_saphyr::from_multiple(text).ok()
 }

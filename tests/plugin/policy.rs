@@ -15,7 +15,7 @@ const INTERPRETER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/target/python/bi
 const LEFT_NATIVE: &str = "health-proxy.io/left-native";
 const SIDECAR: &str = "health-proxy";
 
-/// What becomes of pods.
+/// Returns what becomes of pods.
 fn admitted(pods: &[Value]) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugin/policy.py");
     let mut child = Command::new(INTERPRETER)
@@ -31,12 +31,12 @@ fn admitted(pods: &[Value]) -> Vec<Value> {
     serde_json::from_slice(&output.stdout).expect("pods")
 }
 
-/// A pod as a controller makes it from a template.
+/// Returns a pod as a controller makes it from a template.
 fn pod(spec: &Value) -> Value {
     json!({"metadata": {"name": "a"}, "spec": spec})
 }
 
-/// The pods of manifests; those of Knative are not what their Service says, and are not created from it.
+/// Returns the pods of manifests; those of Knative are not what their Service says, and are not created from it.
 fn pods(text: &str) -> Vec<Value> {
     let is_knative =
         |object: &Value| object["apiVersion"].as_str().is_some_and(|api| api.contains("knative"));
@@ -52,8 +52,8 @@ fn sidecar(pod: &Value) -> Option<&Value> {
     containers(pod, "initContainers").into_iter().find(|container| container["name"] == SIDECAR)
 }
 
-/// The variables of the sidecar but those that say whose the checks are, which the policy always sets: another policy
-/// may add a container to the pod after it.
+/// Returns the variables of the sidecar but those that say whose the checks are, which the policy always sets: another
+/// policy may add a container to the pod after it.
 fn variables(pod: &Value) -> BTreeMap<&str, &str> {
     let env = sidecar(pod).and_then(|sidecar| sidecar["env"].as_array()).into_iter().flatten();
     env.map(|entry| (entry["name"].as_str().expect("a name"), entry["value"].as_str().expect("a value")))
@@ -61,7 +61,7 @@ fn variables(pod: &Value) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// The probes of a pod, without the question's container.
+/// Returns the probes of a pod, without the question's container.
 fn probes(pod: &Value) -> Vec<Value> {
     let fields = ["startupProbe", "livenessProbe", "readinessProbe"];
     let asked = |container: &Value, field: &str| {
@@ -78,7 +78,7 @@ fn probes(pod: &Value) -> Vec<Value> {
     all.filter(|container| container["name"] != SIDECAR).flat_map(of).collect()
 }
 
-/// The sidecar without its variables, and the volumes.
+/// Returns the sidecar without its variables, and the volumes.
 fn sidecar_and_volumes(pod: &Value) -> (Option<Value>, BTreeSet<String>) {
     let mut sidecar = sidecar(pod).cloned();
     if let Some(sidecar) = sidecar.as_mut().and_then(Value::as_object_mut) {

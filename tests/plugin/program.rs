@@ -40,7 +40,7 @@ pub fn filtered(arguments: &[&str], input: &str) -> String {
     run.out
 }
 
-/// The manifests by their names.
+/// Returns the manifests by their names.
 pub fn manifests() -> Vec<(String, String)> {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/plugin/manifests");
     let entries = std::fs::read_dir(directory).expect("there are manifests");
@@ -59,7 +59,7 @@ pub fn manifest(name: &str) -> String {
     manifests().into_iter().find(|(other, _)| other == name).expect("the manifest is there").1
 }
 
-/// Every object of a text, those in lists one by one.
+/// Returns every object of a text, those in lists one by one.
 pub fn objects(text: &str) -> Vec<Value> {
     let documents: Vec<Value> =
         serde_saphyr::from_multiple(text).unwrap_or_else(|error| panic!("{error}\n{text}"));
@@ -82,7 +82,7 @@ fn expanded(document: Value) -> Vec<Value> {
 /// Where an object may hold the spec of a pod.
 pub const POD_SPECS: [&str; 3] = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
 
-/// The spec of the pod that an object holds.
+/// Returns the spec of the pod that an object holds.
 pub fn pod_spec(object: &Value) -> Option<&Value> {
     POD_SPECS.iter().filter_map(|way| object.pointer(way)).find(|spec| spec["containers"].is_array())
 }

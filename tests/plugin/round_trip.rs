@@ -54,7 +54,7 @@ fn the_way_back_leads_to_what_was_there() {
     }
 }
 
-/// Whether a line begins a native probe, and how far it is indented.
+/// Returns how far a line is indented that begins a native probe.
 fn probe_indent(line: &str) -> Option<usize> {
     let (indent, rest) = (line.len() - line.trim_start().len(), line.trim_start());
     let rest_of_item = rest.strip_prefix("- ");
@@ -64,7 +64,7 @@ fn probe_indent(line: &str) -> Option<usize> {
     is_probe.then_some(indent + if rest_of_item.is_some() { 2 } else { 0 })
 }
 
-/// The lines of a manifest that are no part of a native probe.
+/// Returns the lines of a manifest that are no part of a native probe.
 fn lines_of_others(text: &str) -> Vec<&str> {
     let mut inside = None;
     let mut others = Vec::new();

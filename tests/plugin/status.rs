@@ -10,7 +10,7 @@ use crate::api_server::{Answers, ApiServer, refusal};
 
 const PODS: &str = "/api/v1/namespaces/shop/pods";
 
-/// A pod as the API server lists it; `sidecar` is where its sidecar says that it listens.
+/// Returns a pod as the API server lists it; `sidecar` is where its sidecar says that it listens.
 fn pod(name: &str, is_ready: bool, sidecar: Option<u16>) -> Value {
     let sidecar = sidecar.map(|port| {
         json!({"name": "health-proxy", "image": "health-proxy:0.2.0", "restartPolicy": "Always",
@@ -38,7 +38,7 @@ fn list(pods: &[Value]) -> String {
         .to_string()
 }
 
-/// A sidecar's document: the reasons for which readiness fails.
+/// Returns a sidecar's document: the reasons for which readiness fails.
 fn document(reasons: &[(&str, &str)]) -> Value {
     let reasons: Vec<_> =
         reasons.iter().map(|(check, reason)| json!({"check": check, "reason": reason})).collect();

@@ -31,7 +31,7 @@ pub struct Outcome {
 }
 
 impl Outcome {
-    /// Of a question that is not answered by a status and a body, or not at all.
+    /// Returns the outcome of a question that is not answered by a status and a body, or not at all.
     pub fn without_status(passed: Result<(), String>) -> Self {
         Self {
             passed: passed.is_ok(),

@@ -36,7 +36,7 @@ pub enum Mood {
     Hanging,
 }
 
-/// Both forms of every pod that `inject` changes.
+/// Returns both forms of every pod that `inject` changes.
 pub fn lives() -> Vec<Life> {
     manifests().into_iter().flat_map(|(file, text)| lives_of(&file, &text)).collect()
 }
@@ -64,7 +64,7 @@ fn lives_of(file: &str, text: &str) -> Vec<Life> {
     .collect()
 }
 
-/// The containers of the pod that an object holds.
+/// Returns the containers of the pod that an object holds.
 fn spec_of(object: &mut Value) -> Option<impl Iterator<Item = &mut Value>> {
     let way = POD_SPECS
         .into_iter()
@@ -97,7 +97,7 @@ fn make_impatient(container: &mut Value) {
     }
 }
 
-/// The same pod with a stand-in in the place of every container but the sidecar.
+/// Returns a pod with a stand-in in the place of every container but the sidecar.
 fn stand_in(mut pod: PodSpec, apps: &[Container]) -> PodSpec {
     let inits = pod.init_containers.iter_mut().flatten();
     for container in inits.chain(&mut pod.containers).filter(|one| one.name != SIDECAR) {
@@ -117,7 +117,7 @@ fn stand_in(mut pod: PodSpec, apps: &[Container]) -> PodSpec {
     pod
 }
 
-/// The directories of this machine that the stand-in's interpreter needs.
+/// Returns the directories of this machine that the stand-in's interpreter needs.
 fn interpreter() -> &'static [PathBuf] {
     static DIRECTORIES: LazyLock<Vec<PathBuf>> = LazyLock::new(|| {
         let mut directories = vec!["/usr".into(), "/lib".into(), "/lib64".into()];
@@ -155,7 +155,7 @@ fn run_here(container: &mut Container, native: &Container) {
     container.args = Some(vec![json!(asked).to_string()]);
 }
 
-/// A probe with its port as a number.
+/// Returns a probe with its port as a number.
 fn by_number(container: &Container, probe: &Probe) -> Value {
     let mut probe = json!(probe);
     for handler in ["httpGet", "tcpSocket"] {
@@ -166,8 +166,8 @@ fn by_number(container: &Container, probe: &Probe) -> Value {
     probe
 }
 
-/// Whether a native probe of an app passes while it is in a mood. A port that is only connected to is open while the app
-/// hangs, and while it fails if it serves HTTP too.
+/// Returns whether a native probe of an app passes while it is in a mood. A port that is only connected to is open
+/// while the app hangs, and while it fails if it serves HTTP too.
 pub fn passes(app: &Container, probe: &Probe, mood: Mood) -> bool {
     let Some(connected) = probe.tcp_socket.as_ref().map(|socket| port_number(app, &socket.port)) else {
         return mood == Mood::Well;

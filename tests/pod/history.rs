@@ -7,22 +7,22 @@ use crate::pod::{Pod, SIDECAR};
 use crate::prober::Kind;
 
 impl Pod {
-    /// What the kubelet was answered when it asked one probe of a container.
+    /// Returns what the kubelet was answered when it asked one probe of a container.
     pub fn answers(&self, container: &str, kind: Kind) -> Vec<Answer> {
         let state = self.shared.lock();
         let mine = |one: &&Answer| one.container == container && one.kind == kind;
         state.answers.iter().filter(mine).cloned().collect()
     }
 
-    /// The same, of one life of the container.
+    /// Returns what the kubelet was answered about one life of the container.
     pub fn answers_in(&self, container: &str, kind: Kind, attempt: u32) -> Vec<Answer> {
         let mut answers = self.answers(container, kind);
         answers.retain(|one| one.attempt == attempt);
         answers
     }
 
-    /// The container has been restarted so often, has started, and the pod is ready. Before the kubelet has asked whether
-    /// it has started, the pod may be ready for a moment by what is left of the container before.
+    /// Returns whether the container has been restarted so often, has started, and the pod is ready. Before the kubelet
+    /// has asked whether it has started, the pod may be ready for a moment by what is left of the container before.
     pub fn is_ready_again(&self, container: &str, restarts: u32) -> bool {
         let started = |one: &Answer| one.outcome.passed;
         self.restarts(container) == restarts
@@ -30,7 +30,8 @@ impl Pod {
             && self.ready()
     }
 
-    /// What a container was asked for its liveness in one of its lives, once the kubelet had asked whether it has started.
+    /// Returns what a container was asked for its liveness in one of its lives, once the kubelet had asked whether it
+    /// has started.
     pub fn liveness_in(&self, container: &str, attempt: u32) -> Vec<Answer> {
         let startup = self.answers_in(container, Kind::Startup, attempt);
         let since = startup.first().map(|one| one.asked);
@@ -43,7 +44,7 @@ impl Pod {
         self.shared.lock().events.clone()
     }
 
-    /// The age of the pod at the first event of this kind.
+    /// Returns the age of the pod at the first event of this kind.
     pub fn event_at(&self, what: &str) -> Duration {
         let events = self.events();
         let event = events.iter().find(|event| event.contains(what));
@@ -52,7 +53,8 @@ impl Pod {
         Duration::from_secs_f64(seconds.expect("an event begins with its time"))
     }
 
-    /// When the app of a container began to listen, by its own words, counted as the pod's age; `None`: not yet.
+    /// Returns when the app of a container began to listen, by its own words, counted as the pod's age; `None`: not
+    /// yet.
     pub fn listens_since(&self, container: &str) -> Option<Duration> {
         let log = self.container(container).logs();
         let (_, since) = log.rsplit_once("since ")?;
@@ -61,7 +63,7 @@ impl Pod {
         Some(since.saturating_sub(born))
     }
 
-    /// Everything that has happened in the pod, and what its sidecars have written.
+    /// Returns everything that has happened in the pod, and what its sidecars have written.
     pub fn story(&self) -> String {
         let mut story = self.events().join("\n");
         story.push_str("\n--- what the kubelet was answered:\n");

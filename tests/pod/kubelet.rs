@@ -19,7 +19,7 @@ use crate::state::{Shared, State, Status};
 const RELIST: Duration = Duration::from_secs(1);
 
 impl Manifest {
-    /// The containers that are to run all the time: native sidecars and apps. Only they are probed.
+    /// Returns the containers that are to run all the time: native sidecars and apps. Only they are probed.
     pub fn probed(&self) -> impl Iterator<Item = &Container> {
         self.containers().filter(|one| !self.is_init(one) || is_sidecar(one))
     }
@@ -32,7 +32,7 @@ impl Manifest {
         seconds(self.pod.termination_grace_period_seconds.unwrap_or(30))
     }
 
-    /// How long a container has to end after a failed probe.
+    /// Returns how long a container has to end after a failed probe.
     fn grace_after(&self, probe: Option<&Probe>) -> Duration {
         probe.and_then(|probe| probe.termination_grace_period_seconds).map_or(self.grace(), seconds)
     }
@@ -125,7 +125,7 @@ fn sync(pod: &Arc<Shared>) {
     }
 }
 
-/// Whether a sidecar is so far that what comes after it may start.
+/// Returns whether a sidecar is so far that what comes after it may start.
 fn has_started(state: &State, container: &Container, known: &Status) -> bool {
     let passed = state.kubelet.verdict(known, Kind::Startup) == Some(Verdict::Success);
     known.running_since.is_some() && (container.startup_probe.is_none() || passed)

@@ -20,7 +20,7 @@ pub fn backoff_ends(status: &Status) -> Option<Instant> {
     Some(exit.at + backoff).filter(|end| *end > Instant::now())
 }
 
-/// How long it waits after its next end.
+/// Returns how long it waits after its next end.
 fn next_backoff(status: &Status) -> Option<Duration> {
     status.exit?;
     let doubled = status.backoff.map(|backoff| backoff * 2);

@@ -21,7 +21,7 @@ pub struct Manifest {
 }
 
 impl Manifest {
-    /// One of `k8s/examples`, as `kubectl apply -k` would send it.
+    /// Returns one of `k8s/examples`, as `kubectl apply -k` would send it.
     pub fn example(name: &str) -> Self {
         let objects = render(&repository("k8s/examples").join(name));
         let is_workload = |object: &&Value| object["spec"]["template"].is_object();
@@ -40,12 +40,12 @@ impl Manifest {
         }
     }
 
-    /// A pod that refers to nothing.
+    /// Returns a pod that refers to nothing.
     pub fn of_pod(pod: PodSpec) -> Self {
         Self { replicas: 1, pod, config_maps: BTreeMap::new(), services: Vec::new() }
     }
 
-    /// The same with these checks in place of the example's own.
+    /// Puts these checks in the place of the example's own.
     pub fn with_checks(mut self, checks: &[(&str, &str)]) -> Self {
         for map in self.config_maps.values_mut() {
             *map = checks.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -53,7 +53,7 @@ impl Manifest {
         self
     }
 
-    /// The same with the app called in another way.
+    /// Calls the app with these arguments.
     pub fn with_app(mut self, arguments: &[&str]) -> Self {
         self.app().args = Some(arguments.iter().map(|&word| word.to_owned()).collect());
         self
@@ -64,7 +64,7 @@ impl Manifest {
         self
     }
 
-    /// The same with a kubelet that restarts the app after `failures`, one a second.
+    /// Has the kubelet restart the app after `failures`, one a second.
     pub fn with_hasty_kubelet(mut self, failures: i32) -> Self {
         let probe = self.app().liveness_probe.as_mut();
         let probe = probe.expect("the app is probed for liveness");
@@ -73,7 +73,7 @@ impl Manifest {
         self
     }
 
-    /// The same app without a sidecar, with probes of its own.
+    /// Removes the sidecar, and gives the app probes of its own.
     pub fn native(mut self, probes: &Value) -> Self {
         self.pod.init_containers = None;
         self.pod.containers.retain(|container| container.name != SIDECAR);
@@ -85,7 +85,7 @@ impl Manifest {
         self
     }
 
-    /// The same with an init container that takes its time, before the sidecar or after it.
+    /// Adds an init container that takes its time, before the sidecar or after it.
     pub fn with_init_container(mut self, index: usize, name: &str, seconds: u32) -> Self {
         let app = self.app().clone();
         let init = Container {
@@ -101,7 +101,7 @@ impl Manifest {
         self
     }
 
-    /// The same with a directory at `/var/kubia` that outlives the app's container.
+    /// Adds a directory at `/var/kubia` that outlives the app's container.
     pub fn with_directory(mut self) -> Self {
         self.pod.volumes.get_or_insert_default().push(typed(&json!({"name": "kubia", "emptyDir": {}})));
         let mount = typed(&json!({"name": "kubia", "mountPath": "/var/kubia"}));
@@ -109,7 +109,7 @@ impl Manifest {
         self
     }
 
-    /// The same with one more variable of the sidecar, in which `$(POD_IP)` is the pod's address.
+    /// Adds a variable of the sidecar, in which `$(POD_IP)` is the pod's address.
     pub fn with_pod_ip(mut self, name: &str, value: &str) -> Self {
         let field = json!({"name": "POD_IP", "valueFrom": {"fieldRef": {"fieldPath": "status.podIP"}}});
         let inits = self.pod.init_containers.iter_mut().flatten();
@@ -121,7 +121,7 @@ impl Manifest {
         self
     }
 
-    /// The same with these apps in the place of the one: each is called in its own way and asked for by its own name.
+    /// Puts these apps in the place of the one: each is called in its own way and asked for by its own name.
     pub fn with_apps(mut self, apps: &[(&str, &[&str])]) -> Self {
         let like = self.app().clone();
         self.pod.containers = apps.iter().map(|(name, arguments)| app_like(&like, name, arguments)).collect();
@@ -132,12 +132,13 @@ impl Manifest {
         self.pod.containers.first_mut().expect("an app")
     }
 
-    /// All containers, those of the start first.
+    /// Returns all containers, those of the start first.
     pub fn containers(&self) -> impl Iterator<Item = &Container> {
         self.pod.init_containers.iter().flatten().chain(&self.pod.containers)
     }
 
-    /// The variables of one container, as the kubelet makes them: those of Services first, the container's own last.
+    /// Returns the variables of one container, as the kubelet makes them: those of Services first, the container's own
+    /// last.
     pub fn variables(&self, container: &Container, addresses: &[IpAddr]) -> BTreeMap<String, String> {
         let mut variables = BTreeMap::new();
         for service in std::iter::once("kubernetes").chain(self.services.iter().map(String::as_str)) {
@@ -170,7 +171,7 @@ fn app_like(like: &Container, name: &str, arguments: &[&str]) -> Container {
     app
 }
 
-/// The number of a port of a container, which may be given by its name.
+/// Returns the number of a port of a container, which may be given by its name.
 pub fn port_number(container: &Container, port: &IntOrString) -> u16 {
     let number = match port {
         IntOrString::Int(number) => *number,
@@ -182,7 +183,7 @@ pub fn port_number(container: &Container, port: &IntOrString) -> u16 {
     number.try_into().expect("a port")
 }
 
-/// A variable's value, in which those before it are put, or what the downward API says.
+/// Returns a variable's value, in which those before it are put, or what the downward API says.
 fn value_of(variable: &EnvVar, before: &BTreeMap<String, String>, addresses: &[IpAddr]) -> String {
     let source = variable.value_from.as_ref().and_then(|source| source.field_ref.as_ref());
     match source.map(|field| field.field_path.as_str()) {
@@ -208,7 +209,7 @@ fn expand(value: &str, known: &BTreeMap<String, String>) -> String {
     format!("{text}{put}{}", expand(rest, known))
 }
 
-/// The variables that every container gets for a Service in its namespace.
+/// Returns the variables that every container gets for a Service in its namespace.
 fn service_links(service: &str) -> [(String, String); 7] {
     let prefix = service.to_uppercase().replace('-', "_");
     [

@@ -54,7 +54,7 @@ impl Memory {
         }
     }
 
-    /// The memory of the kubelet after this one, which begins at `began`.
+    /// Returns the memory of the kubelet after this one, which begins at `began`.
     pub fn lost(&self, release: Release, began: Instant) -> Self {
         Self::new(release, self.generation + 1, Some(began))
     }
@@ -114,7 +114,7 @@ impl State {
 }
 
 impl Shared {
-    /// What a probe worker sees of its container; `None` when the kubelet that it belongs to is no more.
+    /// Returns what a probe worker sees of its container; `None` when the kubelet that it belongs to is no more.
     pub fn seen(&self, generation: u32, container: &str) -> Option<Seen> {
         let state = self.lock();
         if state.gone || state.kubelet.generation != generation {

@@ -52,7 +52,7 @@ pub fn spawn_on_node<T: Send + 'static>(body: impl FnOnce() -> T + Send + 'stati
     })
 }
 
-/// The node's network namespace, held open by a thread that does nothing else.
+/// Returns the node's network namespace, held open by a thread that does nothing else.
 fn node() -> &'static PathBuf {
     static NODE: OnceLock<PathBuf> = OnceLock::new();
     NODE.get_or_init(|| {

@@ -44,7 +44,7 @@ impl Pod {
         Self { shared, sandbox }
     }
 
-    /// All containers run, have started and are ready: the pod is among the endpoints of its Service.
+    /// Returns whether all containers run, have started and are ready: the pod is among the endpoints of its Service.
     pub fn ready(&self) -> bool {
         let state = self.shared.lock();
         let mut probed = self.shared.manifest.probed();
@@ -60,7 +60,7 @@ impl Pod {
         self.shared.changed.notify_all();
     }
 
-    /// How long the pod has been with the kubelet.
+    /// Returns how long the pod has been with the kubelet.
     pub fn age(&self) -> Duration {
         self.shared.born.elapsed()
     }
@@ -73,13 +73,13 @@ impl Pod {
         self.status(container).attempts.saturating_sub(1)
     }
 
-    /// The container as it runs now.
+    /// Returns the container as it runs now.
     pub fn container(&self, name: &str) -> podman::Container {
         let status = self.status(name);
         status.container.expect("the container has been created")
     }
 
-    /// As `kubectl exec` does.
+    /// Runs a command as `kubectl exec` does.
     pub fn exec(&self, container: &str, command: &[&str]) {
         let words: Vec<_> = command.iter().map(|&word| word.to_owned()).collect();
         let output = self.container(container).exec(&words);
@@ -93,7 +93,7 @@ impl Pod {
         self.shared.changed.notify_all();
     }
 
-    /// Whether everything of a deleted pod has ended.
+    /// Returns whether everything of a deleted pod has ended.
     pub fn gone(&self) -> bool {
         self.shared.lock().gone
     }
@@ -114,7 +114,7 @@ impl Pod {
         }
     }
 
-    /// The processes that the supervisor has started, as the host counts.
+    /// Returns the processes that the supervisor has started, as the host counts.
     pub fn workers(&self) -> Vec<i32> {
         self.container(SIDECAR).children()
     }
@@ -124,7 +124,7 @@ impl Pod {
         self.watch_as("visitor", path, pause)
     }
 
-    /// The same under another name.
+    /// Asks a path again and again under the name `agent`.
     pub fn watch_as(&self, agent: &'static str, path: &str, pause: Duration) -> Watch {
         Watch::start(self.shared.born, self.address(9809), agent, path, pause)
     }
@@ -142,7 +142,7 @@ impl Pod {
         asked.join().expect("a request does not panic")
     }
 
-    /// Where one of the pod's ports is reached from the node.
+    /// Returns where one of the pod's ports is reached from the node.
     pub fn address(&self, port: u16) -> std::net::SocketAddr {
         self.shared.address(port)
     }

@@ -65,7 +65,8 @@ pub struct Exit {
 }
 
 impl Container {
-    /// Whether its first process is there; the runtime's monitor reaps it, so that it does not linger as a zombie.
+    /// Returns whether its first process is there; the runtime's monitor reaps it, so that it does not linger as a
+    /// zombie.
     pub fn runs(&self) -> bool {
         Path::new(&format!("/proc/{}", self.pid)).exists()
     }
@@ -99,7 +100,8 @@ impl Container {
         raw(&arguments.iter().map(String::as_str).collect::<Vec<_>>())
     }
 
-    /// The same, for so long only: `None` when the command was still running then. It goes on until the container ends.
+    /// Runs a command inside for so long only: `None` when the command was still running then. It goes on until the
+    /// container ends.
     pub fn exec_within(&self, command: &[String], limit: Duration) -> Option<Output> {
         let (tell, told) = std::sync::mpsc::channel();
         let (container, command) = (self.clone(), command.to_vec());
@@ -109,7 +111,7 @@ impl Container {
         told.recv_timeout(limit).ok()
     }
 
-    /// All that it has written to both its outputs.
+    /// Returns all that it has written to both its outputs.
     pub fn logs(&self) -> String {
         let output = raw(&["logs", &self.id]);
         let (out, err) = (String::from_utf8_lossy(&output.stdout), String::from_utf8_lossy(&output.stderr));
@@ -120,7 +122,7 @@ impl Container {
         let _ = raw(&["rm", "--force", "--time=0", &self.id]);
     }
 
-    /// The children of its first process, as the host counts.
+    /// Returns the children of its first process, as the host counts.
     pub fn children(&self) -> Vec<i32> {
         let list = PathBuf::from(format!("/proc/{0}/task/{0}/children", self.pid));
         let list = std::fs::read_to_string(list).unwrap_or_default();

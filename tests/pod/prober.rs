@@ -13,7 +13,7 @@ pub enum Kind {
     Readiness,
 }
 
-/// The probes that a container has, in the order in which their workers are started.
+/// Returns the probes that a container has, in the order in which their workers are started.
 pub fn probes(container: &Container) -> impl Iterator<Item = (Kind, &Probe)> {
     let probes = [
         (Kind::Startup, &container.startup_probe),
@@ -32,7 +32,7 @@ pub enum Verdict {
 }
 
 impl Kind {
-    /// What holds of a container before its first probe has counted.
+    /// Returns what holds of a container before its first probe has counted.
     pub fn initial(self) -> Verdict {
         match self {
             Self::Startup => Verdict::Unknown,

@@ -78,7 +78,7 @@ impl Task {
         }
     }
 
-    /// One look at the container, and the probe if it is time for one; `false` when it was the last.
+    /// Looks at the container once, and probes if it is time; `false` when it was the last look.
     fn look(&self, worker: &mut Worker) -> bool {
         let Some(seen) = self.pod.seen(self.generation, &self.container.name) else {
             return false;
@@ -192,7 +192,7 @@ impl Task {
     }
 }
 
-/// Some part of one, a different one each time.
+/// Returns some part of one, a different one each time.
 fn some_part() -> f64 {
     let now = SystemTime::UNIX_EPOCH.elapsed().expect("a clock after 1970");
     f64::from(now.subsec_micros() % 1000) / 1000.0

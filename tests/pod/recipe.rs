@@ -19,7 +19,7 @@ pub struct Sandbox {
     pub addresses: Vec<IpAddr>,
 }
 
-/// How to run one container of a manifest in a pod.
+/// Returns how to run one container of a manifest in a pod.
 pub fn recipe(manifest: &Manifest, container: &Container, sandbox: &Sandbox) -> Recipe {
     let image = container.image.as_deref().expect("a container has an image");
     let mut recipe = Recipe::new(&format!("localhost/{image}"));
@@ -85,7 +85,7 @@ fn millis(quantity: &Quantity) -> u32 {
     millis.parse().expect("a number")
 }
 
-/// The directory of an `emptyDir`, writable for everybody as in Kubernetes.
+/// Returns the directory of an `emptyDir`, writable for everybody as in Kubernetes.
 fn empty_dir(volumes: &Path, name: &str) -> PathBuf {
     let directory = volumes.join(name);
     std::fs::create_dir_all(&directory).expect("a directory for the volume");

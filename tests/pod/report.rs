@@ -81,7 +81,7 @@ mod tests {
 
     const NOTHING: Reported = Reported { id: None, running_since: None, started: false, ready: false };
 
-    /// A container with all three probes that has just been started.
+    /// Returns a container with all three probes that has just been started.
     fn fresh(before: &Reported) -> View<'_> {
         View {
             release: Release::Carries,
@@ -97,7 +97,7 @@ mod tests {
         }
     }
 
-    /// What is reported as started, as ready, and whether readiness is asked at once.
+    /// Returns what is reported as started, as ready, and whether readiness is asked at once.
     fn told(view: &View) -> (bool, bool, bool) {
         let (reported, ask_now) = view.report();
         (reported.started, reported.ready, ask_now)

@@ -16,7 +16,7 @@ pub struct Question<'a> {
 }
 
 impl<'a> Question<'a> {
-    /// A question of somebody who is not the kubelet.
+    /// Returns a question of somebody who is not the kubelet.
     pub fn visitor(path: &'a str) -> Self {
         Self { path, agent: "visitor", headers: Vec::new() }
     }
@@ -47,7 +47,7 @@ pub fn is_success(status: u16) -> bool {
     (200..=399).contains(&status)
 }
 
-/// The kubelet's words for a status that is no success.
+/// Returns the kubelet's words for a status that is no success.
 pub fn failure(status: u16) -> String {
     format!("HTTP probe failed with statuscode: {status}")
 }

@@ -120,12 +120,12 @@ impl Shared {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).push(thread);
     }
 
-    /// A thread that is still to be waited for.
+    /// Returns a thread that is still to be waited for.
     pub fn next_thread(&self) -> Option<JoinHandle<()>> {
         self.threads.lock().unwrap_or_else(PoisonError::into_inner).pop()
     }
 
-    /// Where the kubelet probes: the pod's first address.
+    /// Returns where the kubelet probes: the pod's first address.
     pub fn address(&self, port: u16) -> SocketAddr {
         SocketAddr::new(self.sandbox.addresses[0], port)
     }

@@ -29,7 +29,8 @@ impl Sight {
         self.answer.as_ref().ok().map(|(status, _)| *status)
     }
 
-    /// Whether the request failed because the worker died while it was answering it: no supervisor can help there.
+    /// Returns whether the request failed because the worker died while it was answering it: no supervisor can help
+    /// there.
     pub fn was_taken(&self) -> bool {
         let taken =
             |reason: &String| reason.ends_with("unexpected end of file") || reason.contains("reset by peer");

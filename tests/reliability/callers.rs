@@ -78,7 +78,7 @@ pub fn flood(scale: &Scale) -> Tally {
     tally
 }
 
-/// A fresh connection, as the kubelet makes it.
+/// Asks over a fresh connection, as the kubelet does.
 fn ask_as_kubelet(address: SocketAddr) -> Result<(), String> {
     let request =
         b"GET /livez HTTP/1.1\r\nHost: a\r\nUser-Agent: kube-probe/1.36\r\nConnection: close\r\n\r\n";
@@ -139,7 +139,7 @@ async fn scrape(address: SocketAddr, scrapes: Arc<AtomicU64>) {
     }
 }
 
-/// One request and its whole answer, which is chunked, since it is made while it is sent.
+/// Sends one request and reads its whole answer, which is chunked, since it is made while it is sent.
 async fn take_one(stream: &mut TcpStream, buffer: &mut Vec<u8>) -> Option<()> {
     stream.write_all(b"GET /metrics HTTP/1.1\r\nHost: a\r\n\r\n").await.ok()?;
     buffer.clear();
@@ -184,7 +184,7 @@ pub fn garbage(_: &Scale) -> Tally {
     tally
 }
 
-/// Whether an answer lets web pages of other origins read it.
+/// Returns whether an answer lets web pages of other origins read it.
 fn is_shared(answer: &str) -> bool {
     answer.to_ascii_lowercase().contains("access-control-")
 }
@@ -303,7 +303,7 @@ pub fn outside(_: &Scale) -> Tally {
     tally
 }
 
-/// The address of this machine's own interface, by which it reaches itself as the network would.
+/// Returns the address of this machine's own interface, by which it reaches itself as the network would.
 fn own_address() -> Option<IpAddr> {
     let socket = UdpSocket::bind("0.0.0.0:0").ok()?;
     socket.connect("192.0.2.1:9").ok()?;
@@ -349,7 +349,7 @@ fn open(address: SocketAddr) -> Option<BlockingStream> {
     Some(stream)
 }
 
-/// A caller that pretends to be the kubelet cannot make the checks run at its own pace.
+/// Tries a caller that pretends to be the kubelet: it cannot make the checks run at its own pace.
 pub fn forged_kubelet(_: &Scale) -> Tally {
     let sidecar = watched("forged-kubelet", 1);
     let mut tally = Tally::default();

@@ -108,7 +108,7 @@ pub fn run(scale: &Scale) -> Tally {
     tally
 }
 
-/// Of both processes, at a moment with the fewest commands running.
+/// Returns the open descriptors of both processes, at a moment with the fewest commands running.
 fn least_descriptors(supervisor: i32, worker: i32) -> usize {
     let sample = |_| {
         sleep(Duration::from_millis(10));
@@ -130,7 +130,8 @@ fn wait_for_runs(sidecar: &Sidecar, wanted: u32) -> u64 {
     }
 }
 
-/// Every remembered run has the right result, and the last one the right reason; timeouts come in time.
+/// Judges that every remembered run has the right result, and the last one the right reason, and that timeouts come in
+/// time.
 fn judge_results(kinds: &[Kind], status: &Value, starvation: &Starvation, tally: &mut Tally) {
     let mut overruns = Vec::new();
     for Kind { name, timeout, result, reason, .. } in kinds {

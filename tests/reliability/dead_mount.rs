@@ -14,7 +14,8 @@ pub struct DeadMount(PathBuf);
 /// What is read from the kernel at once, in bytes; it asks for no less.
 const REQUEST: usize = 1 << 17;
 
-/// The answer to `FUSE_INIT` of protocol 7.31 (`include/uapi/linux/fuse.h`, `struct fuse_init_out`), in little endian.
+/// Returns the answer to `FUSE_INIT` of protocol 7.31 (`include/uapi/linux/fuse.h`, `struct fuse_init_out`), in little
+/// endian.
 fn greeting(unique: &[u8]) -> Vec<u8> {
     let mut answer = Vec::new();
     answer.extend(80_u32.to_le_bytes());

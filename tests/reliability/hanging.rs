@@ -68,7 +68,7 @@ fn ways(mount: &str, port: u16) -> Vec<Way> {
     ]
 }
 
-/// A resolver that hears and says nothing, and a wrapper that has the sidecar ask it.
+/// Starts a resolver that hears and says nothing, and a wrapper that has the sidecar ask it.
 fn with_a_silent_resolver(directory: &Path) -> (UdpSocket, Vec<String>) {
     // Another address of loopback, where no resolver of this machine is.
     let socket = UdpSocket::bind((Ipv4Addr::new(127, 9, 9, 9), 53)).expect("port 53");
@@ -78,7 +78,7 @@ fn with_a_silent_resolver(directory: &Path) -> (UdpSocket, Vec<String>) {
     (socket, ["unshare", "--mount", "sh", "-c", &script, "sh"].map(str::to_owned).to_vec())
 }
 
-/// Every way to hang at once, beside checks that are well.
+/// Tries every way to hang at once, beside checks that are well.
 pub fn ways_to_hang(scale: &Scale) -> Tally {
     let directory = scratch("dead-ways");
     let mount_at = directory.join("mount");
@@ -110,7 +110,7 @@ pub fn ways_to_hang(scale: &Scale) -> Tally {
     tally
 }
 
-/// More checks that hang than there are helpers for.
+/// Tries more checks that hang than there are helpers for.
 pub fn more_than_there_are_helpers(scale: &Scale) -> Tally {
     let directory = scratch("dead-helpers");
     let port = hostile::start(&hostile::kinds()[..1])[0];
@@ -181,7 +181,7 @@ fn watch(sidecar: &Sidecar, seconds: u32, hanging: usize, tally: &mut Tally) {
     ));
 }
 
-/// When the file system is gone, every call returns.
+/// Waits until every call has returned: they do when the file system is gone.
 fn recover(sidecar: &Sidecar, tally: &mut Tally) {
     let released = within(Duration::from_secs(20), || {
         let texts = checks(sidecar).into_iter().filter(|check| check["probe"] == "readiness");
@@ -197,7 +197,7 @@ fn checks(sidecar: &Sidecar) -> Vec<Value> {
     sidecar.status()["checks"].as_array().expect("checks").clone()
 }
 
-/// The reason of a check's last run.
+/// Returns the reason of a check's last run.
 fn text(sidecar: &Sidecar, name: &str) -> String {
     let found = checks(sidecar).into_iter().find(|check| check["name"] == name);
     found.and_then(|check| Some(check["last"]["text"].as_str()?.to_owned())).unwrap_or_default()

@@ -67,7 +67,7 @@ fn noise() -> Vec<u8> {
     (0..4096).map(|_| next()).collect()
 }
 
-/// Every kind of answer that goes wrong over HTTP, and a few that do not.
+/// Returns every kind of answer that goes wrong over HTTP, and a few that do not.
 #[expect(clippy::too_many_lines, reason = "a list, one line a kind")]
 pub fn kinds() -> Vec<Kind> {
     use Does::{Chain, Drip, Flood, Late, SendAndClose, SendAndReset, SendAndStall, Stall};
@@ -165,7 +165,7 @@ pub fn kinds() -> Vec<Kind> {
     ]
 }
 
-/// A server that answers with `text`.
+/// Returns a server that answers with `text`.
 pub fn answering(text: &str) -> Kind {
     kind("answering", "success", "", Does::SendAndClose(bytes(text)))
 }
@@ -220,7 +220,7 @@ fn listen(does: Does) -> u16 {
     address.port()
 }
 
-/// One connection.
+/// Treats one connection.
 async fn treat(mut stream: TcpStream, does: &Does) -> std::io::Result<()> {
     if matches!(does, Does::ResetAtOnce) {
         return reset(&stream);

@@ -35,7 +35,7 @@ pub struct Scale {
 }
 
 impl Scale {
-    /// The figure for the short form, or for the long one.
+    /// Returns the figure for the short form, or for the long one.
     pub const fn pick<T: Copy>(&self, short: T, long: T) -> T {
         if self.is_long { long } else { short }
     }

@@ -31,18 +31,18 @@ impl Process {
         })
     }
 
-    /// Every process of the machine.
+    /// Returns every process of the machine.
     pub fn all() -> Vec<Self> {
         let entries = fs::read_dir("/proc").expect("/proc is mounted").flatten();
         entries.filter_map(|entry| Self::read(entry.file_name().to_str()?.parse().ok()?)).collect()
     }
 
-    /// The direct children of a process.
+    /// Returns the direct children of a process.
     pub fn children_of(id: i32) -> Vec<Self> {
         Self::all().into_iter().filter(|process| process.parent == id).collect()
     }
 
-    /// Every process in the PID namespace of `id`.
+    /// Returns every process in the PID namespace of `id`.
     pub fn in_namespace_of(id: i32) -> Vec<Self> {
         let namespace = |id: i32| fs::read_link(format!("/proc/{id}/ns/pid")).ok();
         let Some(wanted) = namespace(id) else { return Vec::new() };
@@ -54,18 +54,18 @@ impl Process {
         Self::all().into_iter().filter(is_inside).collect()
     }
 
-    /// Whether it has ended and nobody has waited for it.
+    /// Returns whether it has ended and nobody has waited for it.
     pub const fn is_zombie(&self) -> bool {
         self.state == 'Z'
     }
 }
 
-/// How many descriptors a process has open.
+/// Returns how many descriptors a process has open.
 pub fn descriptors(id: i32) -> usize {
     fs::read_dir(format!("/proc/{id}/fd")).map_or(0, Iterator::count)
 }
 
-/// Resident memory of a process in KiB.
+/// Returns the resident memory of a process in KiB.
 pub fn resident_kib(id: i32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{id}/status")).unwrap_or_default();
     let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:"));
@@ -86,22 +86,22 @@ impl Starvation {
         Self { id, began: Instant::now(), waited: Self::waited(id) }
     }
 
-    /// Its share of the time since then, from 0 to 1.
+    /// Returns its share of the time since then, from 0 to 1.
     pub fn share(&self) -> f64 {
         ((Self::waited(self.id) - self.waited) / self.began.elapsed().as_secs_f64()).clamp(0.0, 1.0)
     }
 
-    /// Whether times that were measured since then say much about the process.
+    /// Returns whether times that were measured since then say much about the process.
     pub fn is_quiet(&self) -> bool {
         self.share() < 0.05
     }
 
-    /// The figure for the table.
+    /// Returns the figure for the table.
     pub fn figure(&self) -> String {
         format!("{:.0} % of the time without a processor", self.share() * 100.0)
     }
 
-    /// In seconds, from the scheduler's own statistics.
+    /// Returns the seconds for which it waited, from the scheduler's own statistics.
     fn waited(id: i32) -> f64 {
         let text = fs::read_to_string(format!("/proc/{id}/schedstat")).unwrap_or_default();
         let nanos = text.split(' ').nth(1).and_then(|field| field.parse::<f64>().ok());
@@ -109,13 +109,13 @@ impl Starvation {
     }
 }
 
-/// The ids of processes that are the same in both lists: what stays, and not what merely passes by.
+/// Returns the ids of processes that are the same in both lists: what stays, and not what merely passes by.
 pub fn stayed(before: &[Process], after: &[Process]) -> Vec<Process> {
     let known: BTreeSet<(i32, u64)> = before.iter().map(|process| (process.id, process.began)).collect();
     after.iter().filter(|process| known.contains(&(process.id, process.began))).cloned().collect()
 }
 
-/// A directory of the suite's own, empty, under the build's target folder.
+/// Makes a directory of the suite's own, empty, under the build's target folder.
 pub fn scratch(name: &str) -> PathBuf {
     let directory = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("reliability").join(name);
     let _ = fs::remove_dir_all(&directory);

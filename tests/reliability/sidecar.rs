@@ -17,7 +17,7 @@ use crate::process::{Process, scratch};
 /// How long anything that must happen may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// The program under test: the shipped artefact where the caller names it, else the one built for tests.
+/// Returns the program under test: the shipped artefact where the caller names it, else the one built for tests.
 pub fn program() -> PathBuf {
     let named = std::env::var_os("HEALTH_PROXY_BINARY").map(PathBuf::from);
     let path = named.unwrap_or_else(|| env!("CARGO_BIN_EXE_health-proxy").into());
@@ -42,7 +42,7 @@ pub fn within<T>(limit: Duration, mut condition: impl FnMut() -> Option<T>) -> O
     }
 }
 
-/// A port of loopback that nobody has.
+/// Returns a port of loopback that nobody has.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     listener.local_addr().expect("an address").port()
@@ -59,7 +59,7 @@ pub struct Plan {
 }
 
 impl Plan {
-    /// A plain start of the program under test; `name` names its log.
+    /// Returns a plain start of the program under test; `name` names its log.
     pub fn new(name: &str) -> Self {
         let port = free_port();
         let listen = ("HEALTH_PROXY_LISTEN".to_owned(), format!("127.0.0.1:{port}"));
@@ -97,7 +97,7 @@ impl Plan {
         self
     }
 
-    /// The command, with nothing inherited but `PATH`.
+    /// Returns the command, with nothing inherited but `PATH`.
     pub fn command(&self) -> Command {
         let mut words = self.wrapper.iter().cloned().chain([self.program.clone().into()]);
         let mut command = Command::new(words.next().expect("a program"));
@@ -106,7 +106,7 @@ impl Plan {
         command
     }
 
-    /// Another command of the program, with the same variables.
+    /// Returns a different command of the program, with the same variables.
     pub fn command_with(&self, argument: &str) -> Command {
         let mut command = self.command();
         command.arg(argument);
@@ -169,34 +169,34 @@ impl Sidecar {
         self.ask("GET", path, "").unwrap_or_else(|error| panic!("{path}: {error}"))
     }
 
-    /// The document of `/status`.
+    /// Returns the document of `/status`.
     pub fn status(&self) -> Value {
         serde_json::from_str(&self.get("/status").body).expect("/status is JSON")
     }
 
-    /// Every value of a family on `/metrics` whose line contains `filter`, added up.
+    /// Returns every value of a family on `/metrics` whose line contains `filter`, added up.
     pub fn metric(&self, family: &str, filter: &str) -> f64 {
         let body = self.get("/metrics").body;
         let lines = body.lines().filter(|line| line.starts_with(family) && line.contains(filter));
         lines.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
     }
 
-    /// What it has printed so far.
+    /// Returns what it has printed so far.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).unwrap_or_default()).into_owned()
     }
 
-    /// The process that was started: the supervisor, or what wraps it.
+    /// Returns the process that was started: the supervisor, or what wraps it.
     pub fn id(&self) -> i32 {
         i32::try_from(self.child.id()).expect("a process id")
     }
 
-    /// The supervisor, below any wrapper.
+    /// Returns the supervisor, below any wrapper.
     pub fn supervisor(&self) -> i32 {
         eventually("a supervisor", || self.find(|command| command.len() == 1))
     }
 
-    /// The worker.
+    /// Returns the worker.
     pub fn worker(&self) -> i32 {
         eventually("a worker", || self.find(|command| command.get(1).is_some_and(|word| word == "worker")))
     }
@@ -219,7 +219,7 @@ impl Sidecar {
         eventually("it ends", || self.child.try_wait().expect("its status"))
     }
 
-    /// Whether it runs.
+    /// Returns whether it runs.
     pub fn is_running(&mut self) -> bool {
         self.child.try_wait().expect("its status").is_none()
     }
@@ -236,7 +236,7 @@ impl Drop for Sidecar {
     }
 }
 
-/// The remembered runs of a check in `/status`: how long each took in seconds, and its result.
+/// Returns the remembered runs of a check in `/status`: how long each took in seconds, and its result.
 pub fn past_runs(check: &Value) -> Vec<(f64, &'static str)> {
     let seconds = check["runs"]["seconds"].as_array().expect("seconds").iter();
     let results = check["runs"]["results"].as_str().expect("results").chars();
@@ -273,7 +273,7 @@ pub fn exchange(address: SocketAddr, request: &[u8], patience: Duration) -> io::
     Ok(String::from_utf8_lossy(&answer).into_owned())
 }
 
-/// The status and the body of an answer.
+/// Returns the status and the body of an answer.
 pub fn parse(text: &str) -> Option<Answer> {
     let (head, body) = text.split_once("\r\n\r\n")?;
     let status = head.strip_prefix("HTTP/1.")?.split(' ').nth(1)?.parse().ok()?;

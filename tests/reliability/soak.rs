@@ -67,7 +67,7 @@ pub fn run(scale: &Scale) -> Tally {
     tally
 }
 
-/// From the first quarter's median to the last quarter's.
+/// Returns the growth from the first quarter's median to the last quarter's.
 fn growth(memory: &[u64]) -> u64 {
     let median = |part: &[u64]| {
         let mut part = part.to_vec();

@@ -16,7 +16,7 @@ use crate::process::{self, scratch};
 use crate::sidecar::{Plan, Sidecar, eventually, program, signal, within};
 use crate::table::Tally;
 
-/// A good app, and a plan that watches it in every way.
+/// Returns a good app, and a plan that watches it in every way.
 fn plan(name: &str) -> Plan {
     let port = hostile::start(&hostile::kinds()[..1])[0];
     Plan::new(name)
@@ -31,7 +31,7 @@ fn runs(sidecar: &Sidecar, result: &str) -> f64 {
     sidecar.metric("health_proxy_check_runs_total", result)
 }
 
-/// What must hold of a sidecar whose app is well: it runs checks, they pass, and it says so.
+/// Expects of a sidecar whose app is well what must hold: it runs checks, they pass, and it says so.
 fn expect_well(sidecar: &Sidecar, tally: &mut Tally) {
     let before = runs(sidecar, "result=\"success\"");
     let goes_on = within(Duration::from_secs(20), || {
@@ -44,19 +44,19 @@ fn expect_well(sidecar: &Sidecar, tally: &mut Tally) {
     }
 }
 
-/// What must hold of a sidecar that lacked something, and was not to blame: its worker is the one that it was.
+/// Expects of a sidecar that lacked something, and was not to blame, that its worker is the one that it was.
 fn expect_same_worker(sidecar: &Sidecar, worker: i32, tally: &mut Tally) {
     let replaced = sidecar.metric("health_proxy_worker_restarts_total", "");
     let is_same = sidecar.worker() == worker && replaced == 0.0;
     tally.check(is_same, || format!("the worker was replaced {replaced} times: {}", sidecar.log()));
 }
 
-/// A shell that prepares, and then becomes the sidecar.
+/// Returns a shell that prepares, and then becomes the sidecar.
 fn shell(script: &str) -> Vec<String> {
     vec!["sh".into(), "-c".into(), format!("{script}\nexec \"$@\""), "sh".into()]
 }
 
-/// Thirty-two descriptors, and callers who would take them all.
+/// Tries thirty-two descriptors, and callers who would take them all.
 pub fn descriptors(_: &Scale) -> Tally {
     let sidecar = plan("descriptors").through(["prlimit", "--nofile=32"]).start();
     let mut tally = Tally::default();
@@ -102,13 +102,13 @@ impl Group {
         assert!(lifted > 0, "no limit can be lifted");
     }
 
-    /// Whether a process is confined by it.
+    /// Returns whether a process is confined by it.
     fn holds(&self, id: i32) -> bool {
         let ids = fs::read_to_string(self.0.join("cgroup.procs")).expect("the group's processes");
         ids.lines().any(|line| line == id.to_string())
     }
 
-    /// For how long its processes had to wait for their share to come round.
+    /// Returns for how long its processes had to wait for their share to come round.
     fn throttled(&self) -> Duration {
         let stat = fs::read_to_string(self.0.join("cpu.stat")).expect("the group's figures");
         let field = |name| stat.lines().find_map(|line| line.strip_prefix(name)?.trim().parse().ok());
@@ -131,7 +131,7 @@ impl Drop for Group {
     }
 }
 
-/// Sixteen MiB for both processes and the commands, with callers who ask for much.
+/// Tries sixteen MiB for both processes and the commands, with callers who ask for much.
 pub fn memory(_: &Scale) -> Tally {
     let limit = (16 * 1024 * 1024).to_string();
     let group = Group::new("memory", &[("memory.limit_in_bytes", &limit), ("memory.max", &limit)]);
@@ -153,7 +153,7 @@ pub fn memory(_: &Scale) -> Tally {
     tally
 }
 
-/// A hundredth of a processor, and work for thirty times as much: everything is late, nothing is wrong.
+/// Tries a hundredth of a processor, and work for thirty times as much: everything is late, nothing is wrong.
 pub fn cpu(scale: &Scale) -> Tally {
     let limits = [("cpu.cfs_period_us", "100000"), ("cpu.cfs_quota_us", "1000"), ("cpu.max", "1000 100000")];
     let group = Group::new("cpu", &limits);
@@ -199,7 +199,7 @@ pub fn cpu(scale: &Scale) -> Tally {
     tally
 }
 
-/// Late answers, and each of them true: the app is well, and what has not been looked at in time says so.
+/// Expects late answers, and each of them true: the app is well, and what has not been looked at in time says so.
 fn expect_truth(sidecar: &Sidecar, tally: &mut Tally) {
     let live = sidecar.get("/livez");
     tally.check(live.status == 200, || format!("/livez: {live:?}"));
@@ -212,7 +212,8 @@ fn expect_truth(sidecar: &Sidecar, tally: &mut Tally) {
     }
 }
 
-/// Both processes stopped, for longer than a hang is waited for: callers wait, no run is made up for, no state is invented.
+/// Tries both processes stopped, for longer than a hang is waited for: callers wait, no run is made up for, no state is
+/// invented.
 pub fn stopped(scale: &Scale) -> Tally {
     let sidecar = plan("stopped").start();
     let (supervisor, worker) = (sidecar.supervisor(), sidecar.worker());
@@ -246,7 +247,7 @@ pub fn stopped(scale: &Scale) -> Tally {
     tally
 }
 
-/// The wall clock jumps a day ahead and two back: nothing but what is shown depends on it.
+/// Sets the wall clock a day ahead and two back: nothing but what is shown depends on it.
 pub fn clock(_: &Scale) -> Tally {
     let file = scratch("clock-offset").join("offset");
     fs::write(&file, "+0").expect("an offset");
@@ -275,7 +276,7 @@ pub fn clock(_: &Scale) -> Tally {
     tally
 }
 
-/// Nobody reads what it says, on either output; or the reader has gone.
+/// Tries outputs that nobody reads, or whose reader has gone.
 pub fn outputs(_: &Scale) -> Tally {
     let mut tally = Tally::default();
     for is_closed in [false, true] {
@@ -318,7 +319,7 @@ fn fill(pipe: &std::io::PipeWriter) {
     set(OFlag::empty());
 }
 
-/// A root that holds nothing but the program and cannot be written: no `/proc`, no `/etc`, no resolver.
+/// Tries a root that holds nothing but the program and cannot be written: no `/proc`, no `/etc`, no resolver.
 pub fn empty_root(_: &Scale) -> Tally {
     let root = scratch("empty-root");
     fs::copy(program(), root.join("health-proxy")).expect("a copy");
@@ -372,7 +373,7 @@ pub fn empty_root(_: &Scale) -> Tally {
     tally
 }
 
-/// No IPv6, by a setting of the network or because the kernel has none.
+/// Tries a machine without IPv6, by a setting of the network or because the kernel has none.
 pub fn no_ipv6(_: &Scale) -> Tally {
     let mut tally = Tally::default();
     let setting = "ip link set lo up && echo 1 > /proc/sys/net/ipv6/conf/all/disable_ipv6 || exit 9";
@@ -411,7 +412,7 @@ pub fn no_ipv6(_: &Scale) -> Tally {
     tally
 }
 
-/// `health-proxy get` inside the sidecar's network.
+/// Runs `health-proxy get` inside the sidecar's network.
 fn ask_inside(sidecar: &Sidecar, what: &str) -> Option<String> {
     let id = sidecar.id().to_string();
     let mut command = Command::new("nsenter");

@@ -15,12 +15,12 @@ pub struct Tally {
 }
 
 impl Tally {
-    /// One thing was tried, and `survived` or not.
+    /// Counts one thing that was tried, and whether it `survived`.
     pub fn check(&mut self, survived: bool, reason: impl FnOnce() -> String) {
         self.many(1, u64::from(!survived), reason);
     }
 
-    /// Many things were tried at once, and `lost` of them did not survive.
+    /// Counts many things that were tried at once, `lost` of which did not survive.
     pub fn many(&mut self, tried: u64, lost: u64, reason: impl FnOnce() -> String) {
         self.tried += tried;
         self.lost += lost;
@@ -29,12 +29,12 @@ impl Tally {
         }
     }
 
-    /// A measured figure for the last column.
+    /// Notes a measured figure for the last column.
     pub fn figure(&mut self, text: impl Into<String>) {
         self.figures.push(text.into());
     }
 
-    /// Whether something was tried and nothing was lost.
+    /// Returns whether something was tried and nothing was lost.
     pub const fn passed(&self) -> bool {
         self.tried > 0 && self.lost == 0
     }
@@ -49,7 +49,7 @@ pub struct Row {
 }
 
 impl Row {
-    /// Why it did not pass, a line a reason.
+    /// Prints why it did not pass, a line a reason.
     pub fn print_reasons(&self) {
         for reason in self.tally.reasons.iter().take(SHOWN_REASONS) {
             println!("  LOST {}: {reason}", self.case);
@@ -81,7 +81,7 @@ pub fn print(rows: &[Row]) -> bool {
     failed == 0
 }
 
-/// The value that the given share of `values` does not exceed.
+/// Returns the value that the given share of `values` does not exceed.
 pub fn percentile(values: &mut [f64], share: f64) -> f64 {
     values.sort_by(f64::total_cmp);
     let last = values.len().saturating_sub(1);

@@ -59,7 +59,8 @@ fn total_runs(sidecar: &Sidecar) -> f64 {
     sidecar.metric("health_proxy_check_runs_total", "")
 }
 
-/// On a machine that is busy with something else, a target of ours may be late too: then few of its runs are.
+/// Judges the runs against a target. On a machine that is busy with something else, a target of ours may be late too:
+/// then few of its runs are.
 fn judge(kinds: &[Kind], status: &Value, starvation: &Starvation, tally: &mut Tally) {
     let (patience, strays) = if starvation.is_quiet() { (1.0, 0) } else { (10.0, 3) };
     let checks = status["checks"].as_array().expect("checks");

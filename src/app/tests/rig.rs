@@ -50,19 +50,19 @@ impl Script {
         Self { steps: steps.into(), runs: Arc::default(), sight: Arc::new(Mutex::new(Sight::Unwitnessed)) }
     }
 
-    /// The same, with a witness that is not there yet.
+    /// Returns a script whose witness is not there yet.
     pub(super) fn witnessed(steps: &[Step]) -> Self {
         let script = Self::new(steps);
         script.close();
         script
     }
 
-    /// From now on a socket of this number listens.
+    /// Shows a socket of this number that listens, from now on.
     pub(super) fn listen(&self, inode: u64) {
         *self.sight.lock().unwrap() = Sight::There(Witness::Sockets([inode].into()));
     }
 
-    /// From now on none does.
+    /// Shows no socket, from now on, and refuses every run.
     pub(super) fn close(&self) {
         *self.sight.lock().unwrap() = Sight::Missing;
     }
@@ -127,7 +127,7 @@ impl Rig {
         Self::worker(checks.collect(), snapshot::memory().unwrap(), Instant::now())
     }
 
-    /// The worker dies, and the next one goes on from what it knew.
+    /// Kills the worker and starts the next one, which goes on from what the last one knew.
     pub(super) async fn replaced(mut self) -> Self {
         self.tasks.shutdown().await;
         Self::worker(self.checks, self.memory, self.zero)
@@ -170,7 +170,7 @@ impl Rig {
         self.pod.incarnation(0).number
     }
 
-    /// The kubelet asks a probe of the whole pod, and is answered.
+    /// Asks a probe of the whole pod as the kubelet does, and returns whether it passes.
     pub(super) fn kubelet(&self, probe: Probe) -> bool {
         self.kubelet_of(Scope::Pod, probe)
     }

@@ -1,6 +1,6 @@
 //! The introduction: who plays, the sidecar's variables, and what to try.
 
-/// The sidecar's whole environment.
+/// Returns the sidecar's whole environment.
 pub(super) fn variables(kubia: u16, sidecar: u16) -> Vec<(&'static str, String)> {
     vec![
         ("STARTUP_KUBIA", format!("http://:{kubia}/")),
@@ -28,7 +28,7 @@ fn remark(variable: &str) -> &'static str {
     }
 }
 
-/// The explanation, in 80 columns.
+/// Returns the explanation, in 80 columns.
 pub(super) fn text(kubia: u16, sidecar: u16, variables: &[(&'static str, String)]) -> String {
     let variables: String = variables.iter().map(|(name, value)| variable(name, value)).collect();
     format!(

@@ -53,7 +53,7 @@ impl Kubelet<'_> {
         }
     }
 
-    /// One life of the app, until it has to be ended: the startup probe, then the other two. Gives the reason.
+    /// Probes one life of the app until it has to be killed: the startup probe, then the other two. Returns the reason.
     async fn attend(&self) -> Result<String, DemoError> {
         let mut schedule = Schedule::starting(Instant::now());
         while self.probe(Probe::Startup).await.is_err() {

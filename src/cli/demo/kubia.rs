@@ -48,7 +48,7 @@ impl Kubia {
         Arc::clone(&self.served)
     }
 
-    /// One life of it; dropping the future kills it, connections included. It ends by itself only when it
+    /// Runs one life of kubia; dropping the future kills it, connections included. It exits by itself only when it
     /// cannot listen.
     pub(super) async fn run(&self, container: u64) -> DemoError {
         self.served.store(0, Ordering::Relaxed);

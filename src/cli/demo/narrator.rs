@@ -45,7 +45,7 @@ impl Narrator {
         self.footer()
     }
 
-    /// The same, after whatever led to it.
+    /// Tells a line after the changes that led to it.
     pub(super) async fn tell(&mut self, line: &Line) -> Result<(), DemoError> {
         self.look().await?;
         self.say(line)

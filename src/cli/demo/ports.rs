@@ -19,7 +19,7 @@ pub(super) struct Ports {
 }
 
 impl Ports {
-    /// 8080 and 9809 where they are free.
+    /// Chooses 8080 and 9809, or the next ports that are free.
     pub(super) fn choose() -> Result<Self, DemoError> {
         Ok(Self { kubia: Port::from(8080)?, sidecar: Port::from(9809)? })
     }
@@ -51,7 +51,7 @@ fn lock(port: u16) -> Option<UnixListener> {
     is_free(port).then_some(lock)
 }
 
-/// Nobody may listen on `[::1]` either, since `localhost` means both.
+/// Returns whether nobody listens on the port, on `[::1]` either, since `localhost` means both.
 fn is_free(port: u16) -> bool {
     let bind = |ip: IpAddr| TcpListener::bind((ip, port));
     let is_taken = |error: io::Error| error.kind() == ErrorKind::AddrInUse;

@@ -48,7 +48,7 @@ impl Sidecar {
         self.address
     }
 
-    /// Until then a refused connection says nothing.
+    /// Waits until the sidecar answers: before, a refused connection says nothing.
     pub(super) async fn wait_until_healthy(&mut self) -> Result<(), DemoError> {
         let healthy = async |address| {
             let answer = ask(&[address], "GET", "/-/healthy", CLI_AGENT).await;
@@ -73,7 +73,7 @@ impl Sidecar {
         Err(self.ended().await)
     }
 
-    /// Its last words that have not been told yet, or else how it ended.
+    /// Returns its last words that have not been told yet, or else how it ended.
     async fn ended(&mut self) -> DemoError {
         let mut words = None;
         while let Ok(Some(line)) = self.errors.next_line().await {

@@ -37,7 +37,7 @@ pub(super) struct Line {
 /// In the order in which they matter to an app that starts.
 const ORDER: [Probe; 3] = [Probe::Startup, Probe::Liveness, Probe::Readiness];
 
-/// The lines from one look to the next; nothing is told of a first look but its failures.
+/// Returns the lines from one look to the next; nothing is told of a first look but its failures.
 pub(super) fn changes(before: Option<&Document>, after: &Document) -> Vec<Line> {
     let number = after.incarnation.number;
     let of_same_life = before.filter(|before| before.incarnation.number == number);
@@ -56,7 +56,7 @@ pub(super) fn changes(before: Option<&Document>, after: &Document) -> Vec<Line> 
     lines
 }
 
-/// A line for each failing run up to the threshold, and for the first one that passes.
+/// Returns a line for each failing run up to the threshold, and for the first one that passes.
 fn runs(known: Option<&StreakPart>, check: &CheckPart) -> Vec<Line> {
     let StreakPart { passing, count, threshold } = check.streak;
     let CheckPart { probe, name, .. } = check;
@@ -89,7 +89,7 @@ pub(super) fn passes(document: &Document, probe: Probe) -> bool {
     document.probes.iter().any(|part| part.probe == probe.as_str() && part.passes)
 }
 
-/// The status that a path answers with.
+/// Returns the status that a path answers with.
 pub(super) const fn code(passes: bool) -> u16 {
     if passes { 200 } else { 503 }
 }

@@ -39,7 +39,7 @@ impl Terminal {
         Self { is_live, has_colour }
     }
 
-    /// Whole lines. What stands between backquotes is emphasised, and what follows `# ` recedes.
+    /// Writes whole lines. What stands between backquotes is emphasised, and what follows `# ` recedes.
     pub(super) fn text(&mut self, text: &str) -> Result<(), DemoError> {
         let mut shown = String::new();
         for line in text.split_inclusive('\n') {
@@ -52,7 +52,7 @@ impl Terminal {
         self.write(&shown)
     }
 
-    /// A line of the timeline.
+    /// Writes a line of the timeline.
     pub(super) fn line(&mut self, at: Duration, line: &Line) -> Result<(), DemoError> {
         let gap = if line.mark == Mark::Starts { "\n" } else { "" };
         let actor = match line.actor {
@@ -68,7 +68,7 @@ impl Terminal {
         self.write(&format!("{gap}{}  {actor}  {} {text}\n", self.time(at), self.mark(line.mark)))
     }
 
-    /// The live last line: kubia's round of ten requests, and what the three paths answer.
+    /// Writes the live last line: kubia's round of ten requests, and what the three paths answer.
     pub(super) fn footer(&mut self, at: Duration, served: u64, now: &Document) -> Result<(), DemoError> {
         if !self.is_live {
             return Ok(());

@@ -8,7 +8,7 @@ use crate::config::Config;
 
 const TARGETS: &str = "http://…, https://…, http+unix://…, tcp://…, tls://…, unix:…, grpc://…, grpcs://…, grpc+unix://…, postgres://…, mysql://…, redis://…, listen://…, process:…, exec:…, file:…, notify:…";
 
-/// The errors of a configuration that has nothing right but one check.
+/// Returns the errors of a configuration that has nothing right but one check.
 fn errors(variables: &[(&str, &str)]) -> Vec<String> {
     read(variables).expect_err("a wrong configuration").lines().map(str::to_owned).collect()
 }

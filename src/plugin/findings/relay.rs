@@ -163,7 +163,7 @@ impl Judge<'_, '_> {
         }
     }
 
-    /// A restart is told by the question to `/startupz`.
+    /// Finds an app that no `/startupz` is asked for: that question tells of a restart.
     fn startup(&self, container: &Container) -> Option<Finding> {
         let wired = questions(container, self.relay.port).find(|(_, asked)| asked.about.is_some());
         let line = wired.map(|(placed, _)| placed.line)?;
@@ -182,7 +182,7 @@ impl Judge<'_, '_> {
         }
     }
 
-    /// A check that no probe asks for, or that cannot see what it looks for.
+    /// Finds a check that no probe asks for, or that cannot see what it looks for.
     fn check(&self, spec: &Spec) -> Option<Finding> {
         let asks = |(_, asked): (&PlacedProbe, Asked)| {
             let of_container = match (&asked.container, &spec.container) {
@@ -202,7 +202,7 @@ impl Judge<'_, '_> {
         (is_inside && !self.pod.shares_processes()).then(|| danger(self.line(), text))
     }
 
-    /// A socket for an app's own words that no app is told of.
+    /// Finds a socket for an app's own words that no app is told of.
     fn audience(&self, spec: &Spec) -> Option<Finding> {
         let Kind::Notify(path) = &spec.target.kind else { return None };
         let tree = self.pod.tree;

@@ -59,7 +59,7 @@ fn unknown_port(container: &Container, placed: &PlacedProbe) -> Option<Finding> 
     container.port(name).is_none().then(|| danger(placed.line, text))
 }
 
-/// A probe that goes to a port that only another container declares.
+/// Finds a probe that goes to a port that only another container declares.
 fn port_of_another(pod: &Pod<'_, '_>, container: &Container, placed: &PlacedProbe) -> Option<Finding> {
     let number = number(container, &placed.native)?;
     let declares =

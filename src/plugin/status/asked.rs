@@ -66,7 +66,7 @@ impl PodStatus {
         }
     }
 
-    /// Failing first, then what cannot be told, then by name.
+    /// Returns the key that sorts failing pods first, then those that cannot be told of, then by name.
     pub(super) fn order(&self) -> (bool, u8, String, String) {
         let grade = match &self.sidecar {
             Sidecar::Silent(_) => 0,

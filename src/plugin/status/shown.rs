@@ -56,7 +56,7 @@ fn object(pod: &PodStatus) -> Value {
     })
 }
 
-/// A line for the pod and the first reason, and one for each further reason.
+/// Returns a line for the pod and the first reason, and one for each further reason.
 fn rows(pod: &PodStatus) -> Vec<Row> {
     let ready = if pod.has_ready_condition { "yes" } else { "no" };
     let row = |ready: &str, live: &str, started: &str, since: String, why: String| {

@@ -240,7 +240,7 @@ impl<'a, 't> Editor<'a, 't> {
         self.put(place, String::new());
     }
 
-    /// From an entry's name to the end of its value, and of the line where nothing else stands on it.
+    /// Returns the place from an entry's name to the end of its value, and of the line where nothing else stands on it.
     fn entry_place(&self, map: Id, name: &str) -> Option<Range<usize>> {
         let entry = self.tree.entry(map, name)?;
         let end = self.tree.span(entry.value).end;

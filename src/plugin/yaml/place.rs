@@ -38,7 +38,7 @@ impl Tree<'_> {
         (!is_alias).then(|| self.column(self.dash(*item)).saturating_sub(key))
     }
 
-    /// The place of the dash before an item.
+    /// Returns the place of the dash before an item.
     pub(super) fn dash(&self, item: Id) -> usize {
         let text = self.text;
         let mut at = self.span(item).start;
@@ -68,20 +68,20 @@ impl Tree<'_> {
         self.text[..at].rfind('\n').map_or(0, |end| end + 1)
     }
 
-    /// The end of the line of `at`, before its line end.
+    /// Returns the end of the line of `at`, before its line end.
     pub(super) fn line_end(&self, at: usize) -> usize {
         let rest = self.text[at..].split('\n').next().unwrap_or_default();
         at + rest.strip_suffix('\r').unwrap_or(rest).len()
     }
 
-    /// The end of the line before that of `at`, before its line end.
+    /// Returns the end of the line before that of `at`, before its line end.
     pub(super) fn line_end_before(&self, at: usize) -> usize {
         let end = self.line_start(at).saturating_sub(1);
         if self.text[..end].ends_with('\r') { end - 1 } else { end }
     }
 }
 
-/// A line without the blanks at its beginning, at most `indent` of them.
+/// Returns a line without the blanks at its beginning, at most `indent` of them.
 pub(super) fn dedented(line: &str, indent: usize) -> &str {
     let blank = line.len() - line.trim_start_matches(' ').len();
     &line[blank.min(indent)..]

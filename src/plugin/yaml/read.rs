@@ -198,7 +198,7 @@ impl Reader<'_> {
         Ok(())
     }
 
-    /// A block scalar ends before the blank lines that follow, unless it keeps them (`|+`).
+    /// Returns where a block scalar ends: before the blank lines that follow, unless it keeps them (`|+`).
     fn end_of_block_scalar(&self, id: Id) -> usize {
         let span = self.tree.span(id);
         let (before, content) = (&self.tree.text[..span.start], &self.tree.text[span]);
@@ -218,7 +218,7 @@ impl Reader<'_> {
     }
 }
 
-/// The place after the colon that follows a name.
+/// Returns the place after the colon that follows a name.
 pub(super) fn after_colon(text: &str, key_end: usize) -> usize {
     text[key_end..].find(':').map_or(key_end, |colon| key_end + colon + 1)
 }

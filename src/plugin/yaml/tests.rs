@@ -8,7 +8,7 @@ fn root(tree: &Tree<'_>) -> Id {
     tree.documents()[0].root.expect("a document")
 }
 
-/// The text after what `change` does to the map at its root.
+/// Returns the text after what `change` does to the map at its root.
 fn edited(text: &str, change: impl FnOnce(&mut Editor<'_, '_>, &Tree<'_>, Id)) -> String {
     let tree = Tree::read(text).unwrap();
     let mut editor = Editor::new(&tree);
@@ -181,7 +181,7 @@ fn changes_that_contradict_each_other_are_refused() {
     assert_eq!(editor.finish(), Err(2));
 }
 
-/// A text that YAML might take for something else, or that has to be written in quotes.
+/// Returns a text that YAML might take for something else, or that has to be written in quotes.
 fn text() -> impl Strategy<Value = String> {
     const AWKWARD: [&str; 12] =
         ["", "no", "0x1f", "1e3", "- a", "a: b", "a #b", "é\u{a0}", "\u{2028}", "{{ .x }}", "12:30", "~"];

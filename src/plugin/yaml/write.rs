@@ -101,7 +101,7 @@ fn is_literal(text: &str) -> bool {
         && body.split('\n').all(is_plain)
 }
 
-/// A text in quotes where it would be read as something else without them.
+/// Returns a text in quotes where it would be read as something else without them.
 pub(super) fn scalar(text: &str) -> String {
     let is_inner = |c: char| c.is_ascii_alphanumeric() || "_-./:@=+?&%$(), ".contains(c);
     let begins = |c: char| c.is_ascii_alphanumeric() || c == '/' || c == '_';
@@ -113,7 +113,7 @@ pub(super) fn scalar(text: &str) -> String {
     if is_plain { text.to_owned() } else { quoted(text) }
 }
 
-/// A text as JSON and YAML read it alike.
+/// Returns a text as JSON and YAML read it alike.
 pub(super) fn quoted(text: &str) -> String {
     let mut quoted = String::with_capacity(text.len() + 2);
     quoted.push('"');

@@ -88,7 +88,8 @@ impl Context<'_> {
         ProbePart { probe: asked.as_str().to_owned(), passes, since, reasons }
     }
 
-    /// A probe passes since the last of its checks does, and fails since the first of those that do.
+    /// Returns since when a probe passes or fails: it passes since the last of its checks does, and fails since the
+    /// first of those that do.
     fn probe_since(&self, asked: Probe, scope: Scope, passes: bool) -> Option<Instant> {
         let places = || (0..self.pod.containers().count()).filter(|place| scope.concerns(*place));
         if asked == Probe::Startup {

@@ -37,7 +37,7 @@ fn check(probe: Probe, name: &str) -> Check {
     }
 }
 
-/// A state whose checks have had the given runs, all of them in the first incarnation.
+/// Returns a state whose checks have had the given runs, all of them in the first incarnation.
 fn state(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>) -> AppState {
     let container = Arc::new(Container::new(None, Memory::default().place(1), || false));
     let published = checks.into_iter().enumerate().map(|(place, (check, outcomes))| {
@@ -93,7 +93,7 @@ fn value(state: &AppState) -> Value {
     serde_json::to_value(Document::of(state)).unwrap()
 }
 
-/// The same value with the name of its type for each leaf.
+/// Returns the same value with the name of its type for each leaf.
 fn shape(value: &Value) -> Value {
     match value {
         Value::Null => json!("null"),

@@ -67,7 +67,7 @@ fn condition(line: &str) -> Result<Condition, String> {
     Ok(Condition { text: line.into(), pointer: pointer.into(), path, operator, wanted })
 }
 
-/// The parts of a line, at the first operator between spaces.
+/// Returns the parts of a line, at the first operator between spaces.
 fn split(line: &str) -> Option<(&str, Operator, &str)> {
     let ends_a_word = |at: usize| line[at..].chars().next().is_none_or(char::is_whitespace);
     let begins_a_word = |at: usize| line[..at].chars().next_back().is_none_or(char::is_whitespace);
@@ -79,7 +79,7 @@ fn split(line: &str) -> Option<(&str, Operator, &str)> {
     })
 }
 
-/// The parts of a pointer; nothing where an escape is broken.
+/// Returns the parts of a pointer; nothing where an escape is broken.
 fn path(pointer: &str) -> Option<Box<[String]>> {
     let unescaped = |part: &str| {
         let is_broken = part.split('~').skip(1).any(|rest| !rest.starts_with(['0', '1']));
@@ -88,7 +88,7 @@ fn path(pointer: &str) -> Option<Box<[String]>> {
     pointer.split('/').skip(1).map(unescaped).collect()
 }
 
-/// A JSON value, or a bare word.
+/// Reads a JSON value, or a bare word.
 fn wanted(value: &str) -> Result<Value, String> {
     match serde_json::from_str(value) {
         Ok(value) => Ok(value),
@@ -174,7 +174,7 @@ impl<'de> DeserializeSeed<'de> for At<'_> {
 }
 
 impl At<'_> {
-    /// A value that has no parts.
+    /// Returns a value that has no parts, if the path ends there.
     fn end(self, value: impl Into<Value>) -> Option<Value> {
         self.path.is_empty().then(|| value.into())
     }

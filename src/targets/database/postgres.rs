@@ -34,7 +34,8 @@ pub(super) fn opening(login: Option<&Login>) -> Vec<u8> {
     message
 }
 
-/// A server that asks for a password takes sessions; one that asks for none says when it is ready.
+/// Judges the first words: a server that asks for a password takes sessions; one that asks for none says when it is
+/// ready.
 pub(super) fn judge(mut heard: &[u8]) -> Heard {
     loop {
         let (kind, body) = match next(&mut heard)? {

@@ -54,7 +54,7 @@ impl Connection {
         connected.map(|()| Self(State::Unwatched { socket, has_spoken: false }))
     }
 
-    /// The stream, watched from now on.
+    /// Returns the stream, watched from now on.
     fn watched(&mut self) -> io::Result<Pin<&mut TcpStream>> {
         if let State::Unwatched { .. } = self.0
             && let State::Unwatched { socket, .. } = std::mem::replace(&mut self.0, State::Lost)

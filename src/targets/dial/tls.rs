@@ -93,8 +93,8 @@ impl Tls {
         Ok(Client { name, config: self.config(place).await? })
     }
 
-    /// The configuration of the files as they are now. Where they lie on a file system that does not answer, only
-    /// this target waits.
+    /// Returns the configuration of the files as they are now. Where they lie on a file system that does not answer,
+    /// only this target waits.
     async fn config(&self, place: &Place) -> Result<LoadedFiles, String> {
         let material = Arc::clone(&self.material);
         if material.files.are_none() {

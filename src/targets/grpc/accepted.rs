@@ -60,7 +60,7 @@ impl Accepted {
     }
 }
 
-/// A code as the specification writes it: `NotFound` is `NOT_FOUND`, and `Canceled` is `CANCELLED`.
+/// Returns a code as the specification writes it: `NotFound` is `NOT_FOUND`, and `Canceled` is `CANCELLED`.
 fn upper(code: &str) -> String {
     let mut name = String::new();
     for c in code.chars() {

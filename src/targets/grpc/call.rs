@@ -90,7 +90,7 @@ fn status_in(headers: &HeaderMap) -> Option<Refusal> {
     Some(Refusal { code, message: message.unwrap_or_default() })
 }
 
-/// A message without its %-escapes; what is broken stays as it is, since a message is not to be lost (the
+/// Returns a message without its %-escapes; what is broken stays as it is, since a message is not to be lost (the
 /// specification's words on `Percent-Decoded`).
 fn unescaped(message: &[u8]) -> String {
     let mut bytes = Vec::with_capacity(message.len());

@@ -6,7 +6,7 @@ const MAX_ANSWER_BYTES: usize = 4096;
 /// Before each message: whether it is compressed, and its length in four bytes.
 const PREFIX_BYTES: usize = 5;
 
-/// `HealthCheckRequest { service }` in its frame.
+/// Returns `HealthCheckRequest { service }` in its frame.
 pub(super) fn request(service: &str) -> Vec<u8> {
     let mut message = Vec::new();
     if !service.is_empty() {
@@ -45,7 +45,7 @@ impl Message {
         }
     }
 
-    /// `HealthCheckResponse.status`, whatever its number.
+    /// Returns `HealthCheckResponse.status`, whatever its number.
     pub(super) fn status(&self) -> Result<u64, String> {
         let message = self.0.get(PREFIX_BYTES..).filter(|message| Some(message.len()) == self.length());
         if self.0.first() == Some(&1) {
@@ -60,7 +60,7 @@ impl Message {
     }
 }
 
-/// Field 1 as a varint, 0 where it is missing; other fields are skipped.
+/// Returns field 1 as a varint, 0 where it is missing; other fields are skipped.
 fn status(mut message: &[u8]) -> Option<u64> {
     let mut status = 0;
     while !message.is_empty() {

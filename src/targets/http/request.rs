@@ -123,7 +123,7 @@ fn prepared(mut headers: Headers, user: Headers, body: Option<Vec<u8>>) -> Prepa
 }
 
 impl fmt::Debug for Prepared {
-    /// It may hold a secret.
+    /// Hides the request, which may hold a secret.
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str("***")
     }

@@ -274,14 +274,14 @@ impl Opened {
     }
 }
 
-/// The file in which is kept what an app does not say again.
+/// Returns the file in which is kept what an app does not say again.
 fn memory_of(path: &Path) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(".state");
     name.into()
 }
 
-/// Different after each boot of the machine: volumes outlive one, and apps do not.
+/// Returns what is different after each boot of the machine: volumes outlive one, and apps do not.
 fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }

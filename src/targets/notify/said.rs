@@ -32,7 +32,7 @@ pub struct Said {
 }
 
 impl Said {
-    /// An app that has said nothing.
+    /// Returns the state of an app that has said nothing.
     pub const fn nothing(now: Instant) -> Self {
         Self { phase: Phase::Silent, is_ready_anew: false, alive: now, has_given_up: false, status: None }
     }

@@ -18,7 +18,7 @@ pub fn read(variables: &[(&str, &str)]) -> Result<Config, ConfigError> {
     Config::read(variables.iter().map(|(name, value)| (name.into(), value.into())))
 }
 
-/// One thread for both ends of a connection.
+/// Returns one thread for both ends of a connection.
 pub fn runtime() -> Runtime {
     tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime")
 }
@@ -32,7 +32,7 @@ pub struct Peer {
     check: (Arc<Check>, Target),
 }
 
-/// A check of `target` with `options`, where these are right.
+/// Returns a check of `target` with `options`, where these are right.
 fn check(target: &str, options: &[(&str, &str)]) -> Option<(Arc<Check>, Target)> {
     let mut variables = vec![("READINESS_A", target), ("READINESS_A_TIMEOUT_SECONDS", "0.02")];
     variables.extend(options);
@@ -40,7 +40,7 @@ fn check(target: &str, options: &[(&str, &str)]) -> Option<(Arc<Check>, Target)>
 }
 
 impl Peer {
-    /// `form` is the target's beginning, such as `http`.
+    /// Returns a peer for targets that begin with `form`, such as `http`.
     pub fn new(form: &str, options: &[(&str, &str)]) -> Self {
         let (runtime, local, bytes) = (runtime(), LocalSet::new(), Rc::new(RefCell::new(Vec::new())));
         let listener = runtime.block_on(TcpListener::bind("127.0.0.1:0")).expect("a port");
@@ -70,7 +70,7 @@ impl Peer {
         check.map(|check| self.check = check).is_some()
     }
 
-    /// One run against a server that says `bytes`; it comes to something, whatever they are.
+    /// Runs once against a server that says `bytes`; it comes to something, whatever they are.
     pub fn say(&self, bytes: &[u8]) {
         bytes.clone_into(&mut self.bytes.borrow_mut());
         let run = self.local.block_on(&self.runtime, attempt(&self.check.0, &self.check.1));

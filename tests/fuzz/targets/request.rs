@@ -59,7 +59,7 @@ async fn ask(address: SocketAddr, pieces: [&[u8]; 2]) -> std::io::Result<Vec<u8>
     Ok(answer)
 }
 
-/// The lines of an answer `ok`, whose order and date say nothing.
+/// Returns the lines of an answer `ok`, whose order and date say nothing.
 fn lines(answer: &[u8]) -> Option<Vec<&str>> {
     let text = std::str::from_utf8(answer).ok().filter(|text| text.ends_with("\r\n\r\nok"))?;
     let mut lines: Vec<_> = text.lines().filter(|line| !line.starts_with("date: ")).collect();

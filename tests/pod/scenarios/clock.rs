@@ -6,7 +6,8 @@ use crate::manifest::Manifest;
 use crate::pod::Pod;
 use crate::prober::Kind;
 
-/// An app that boots for four seconds and has six; before it there is an init container for which the sidecar waits.
+/// Returns an app that boots for four seconds and has six; before it there is an init container for which the sidecar
+/// waits.
 fn behind_an_init_container() -> Manifest {
     let manifest = Manifest::example("kubia-err400")
         .with_checks(&[

@@ -5,7 +5,7 @@ use std::time::Duration;
 use crate::manifest::Manifest;
 use crate::pod::Pod;
 
-/// The hook has run, and from then on there is no traffic.
+/// Holds the pod to this: the hook has run, and from then on there is no traffic.
 fn is_drained_at_once(pod: &Pod) {
     let has_run = |event: &String| event.contains("PreStop: health-proxy");
     pod.wait_for("the hook of the sidecar has run", 10, |pod| pod.events().iter().any(has_run));

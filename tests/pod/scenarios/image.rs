@@ -34,7 +34,7 @@ fn the_image_is_small_and_runs_as_a_numeric_user() {
     }
 }
 
-/// The files in an image, and its binary.
+/// Returns the files in an image, and its binary.
 fn contents(image: &str) -> (Vec<String>, Vec<u8>) {
     let container = podman(&["create", "--pull=never", image]);
     let archive = format!("{}/{container}.tar", env!("CARGO_TARGET_TMPDIR"));
@@ -63,7 +63,7 @@ fn the_images_hold_the_binary_of_their_architecture_and_nothing_else() {
     assert_eq!(machines, [62, 183]);
 }
 
-/// Whether Cargo.lock holds this version of a package.
+/// Returns whether Cargo.lock holds this version of a package.
 fn is_locked(name: &str, version: &str) -> bool {
     include_str!("../../../Cargo.lock").contains(&format!("name = \"{name}\"\nversion = \"{version}\"\n"))
 }

@@ -12,7 +12,7 @@ use crate::report::Release;
 
 const DOWN: Duration = Duration::from_secs(3);
 
-/// An app whose readiness would take five seconds to come back, if its clock began again.
+/// Returns an app whose readiness would take five seconds to come back, if its clock began again.
 fn well() -> Manifest {
     Manifest::example("kubia-err400")
         .with_checks(&[

@@ -33,7 +33,8 @@ fn every_manifest_lives_as_it_did() {
     });
 }
 
-/// What holds is worked out from the native probes alone, and is the same for both forms of a pod.
+/// Lives one life of a pod. What has to hold is worked out from the native probes only, and is the same for both forms
+/// of a pod.
 fn live(life: &Life) {
     let state = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join(&life.name).join("state");
     set_mood(&state, Mood::Starting);
@@ -75,7 +76,7 @@ fn live(life: &Life) {
     }
 }
 
-/// Whether every probe of the apps has passed, and every check of the sidecar, if there is one.
+/// Returns whether every probe of the apps has passed, and every check of the sidecar, if there is one.
 fn all_is_well(pod: &Pod, life: &Life) -> bool {
     let mut asked = life.manifest.containers().filter(|one| life.apps.iter().any(|app| app.name == one.name));
     let passed = |app: &Container, kind| pod.answers(&app.name, kind).iter().any(|one| one.outcome.passed);

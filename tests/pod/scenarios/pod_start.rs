@@ -18,7 +18,7 @@ fn with_sidecar() -> Manifest {
     Manifest::example("kubia-err400").with_checks(&DEFAULTS)
 }
 
-/// The app with native probes of the same meaning.
+/// Returns the app with native probes of the same meaning.
 fn native(more: &[(&str, Value)]) -> Manifest {
     let get = json!({"path": "/", "port": 8080});
     let mut probes = json!({"livenessProbe": {"httpGet": get}, "readinessProbe": {"httpGet": get}});

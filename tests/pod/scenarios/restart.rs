@@ -9,8 +9,8 @@ use crate::manifest::Manifest;
 use crate::pod::Pod;
 use crate::prober::Kind;
 
-/// An app that needs five seconds, a check that gives it eight, and a kubelet that gives it three: a failure that was
-/// remembered over the restart would be the end of the fresh container.
+/// Returns an app that needs five seconds, a check that gives it eight, and a kubelet that gives it three: a failure
+/// that was remembered over the restart would be the end of the fresh container.
 fn delicate() -> Manifest {
     Manifest::example("kubia-err400")
         .with_checks(&[

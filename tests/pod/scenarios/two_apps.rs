@@ -27,7 +27,7 @@ fn two_apps(checks: &[(&str, &str)], front: &[&str], back: &[&str]) -> Manifest 
     Manifest::example("kubia-err400").with_checks(checks).with_apps(&[("front", front), ("back", back)])
 }
 
-/// Every answer about one container since some moment was a good one.
+/// Asserts that every answer about one container since some moment was a good one.
 fn was_well_since(pod: &Pod, container: &str, since: Duration) {
     for kind in [Kind::Startup, Kind::Liveness, Kind::Readiness] {
         let mut answers = pod.answers(container, kind);

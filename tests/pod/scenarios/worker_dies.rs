@@ -8,7 +8,7 @@ use crate::manifest::Manifest;
 use crate::pod::Pod;
 use crate::watch::Watch;
 
-/// An app whose readiness would take eight seconds to come back, if its clock began again.
+/// Returns an app whose readiness would take eight seconds to come back, if its clock began again.
 fn healthy() -> Manifest {
     Manifest::example("kubia-err400")
         .with_checks(&[

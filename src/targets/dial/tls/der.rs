@@ -10,7 +10,7 @@ const SEQUENCE: u8 = 0x30;
 /// `[0] EXPLICIT Version`, left out by version 1.
 const VERSION: u8 = 0xa0;
 
-/// From when to when a certificate is valid, in seconds since 1970; `None` where it is not one.
+/// Returns from when to when a certificate is valid, in seconds since 1970; `None` where it is not one.
 pub(super) fn validity(certificate: &[u8]) -> Option<RangeInclusive<i64>> {
     let mut signed = Der(Der(Der(certificate).expect(SEQUENCE)?).expect(SEQUENCE)?);
     if signed.0.first() == Some(&VERSION) {
@@ -27,7 +27,7 @@ pub(super) fn validity(certificate: &[u8]) -> Option<RangeInclusive<i64>> {
 struct Der<'a>(&'a [u8]);
 
 impl<'a> Der<'a> {
-    /// The next element: its tag and its content.
+    /// Returns the next element: its tag and its content.
     fn next(&mut self) -> Option<(u8, &'a [u8])> {
         let (&[tag, first], mut rest) = self.0.split_first_chunk::<2>()?;
         let length = match first {
@@ -50,7 +50,7 @@ impl<'a> Der<'a> {
     }
 }
 
-/// `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`; RFC 5280 allows no other form.
+/// Reads `YYMMDDHHMMSSZ` or `YYYYMMDDHHMMSSZ`; RFC 5280 allows no other form.
 fn time((tag, text): (u8, &[u8])) -> Option<i64> {
     let digits = text.strip_suffix(b"Z").filter(|text| text.iter().all(u8::is_ascii_digit))?;
     let (year, rest) = match (tag, digits.len()) {

@@ -67,7 +67,7 @@ impl Files {
         [&self.authorities, &self.certificate, &self.key].into_iter().map(Option::as_ref)
     }
 
-    /// Their names, for the reason of a run that waits for them.
+    /// Returns their names, for the reason of a run that waits for them.
     pub(super) fn shown(&self) -> String {
         let names: Vec<_> = self.all().flatten().map(|path| path.display().to_string()).collect();
         names.join(", ")
@@ -79,14 +79,14 @@ impl Files {
         Ok([stamp(&self.authorities)?, stamp(&self.certificate)?, stamp(&self.key)?])
     }
 
-    /// Those who are trusted, where that is configured.
+    /// Returns the authorities that are trusted, where that is configured.
     pub(super) fn authorities(&self, provider: &Arc<CryptoProvider>) -> Result<Option<Authorities>, String> {
         let Some(path) = &self.authorities else { return Ok(None) };
         let trusted = Authorities::new(certificates(path)?, Arc::clone(provider));
         trusted.map(Some).map_err(|error| format!("{}: {error}", path.display()))
     }
 
-    /// Our certificate with its key, which must belong together.
+    /// Returns our certificate with its key, which must belong together.
     pub(super) fn key(&self, provider: &CryptoProvider) -> Result<Option<Arc<CertifiedKey>>, String> {
         let Some((certificate, key)) = self.certificate.as_ref().zip(self.key.as_ref()) else {
             return Ok(None);

@@ -27,7 +27,8 @@ impl TlsStream {
         self.stream.get_ref().1.alpn_protocol() == Some(b"h2")
     }
 
-    /// A server that refuses us may say why and hang up: where we notice by writing, that is still to be read.
+    /// Reads why a server refuses us, which may say so and hang up: where we notice by writing, that is still to be
+    /// read.
     fn explained<T>(
         &mut self,
         context: &mut Context<'_>,

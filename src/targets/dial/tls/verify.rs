@@ -40,8 +40,8 @@ impl Authorities {
         Ok(Self { certificates, verifier: verifier.map_err(|error| error.to_string())? })
     }
 
-    /// A server's own certificate in the file is trusted as it is. webpki would reject it where it says that
-    /// it is an authority, as those that `openssl req -x509` makes do.
+    /// Trusts a server's own certificate in the file as it is. webpki would reject it where it says that it is an
+    /// authority, as those that `openssl req -x509` makes do.
     fn verify_listed(
         certificate: &CertificateDer<'_>,
         name: &ServerName<'_>,
@@ -61,7 +61,7 @@ impl Authorities {
 }
 
 impl Verifier {
-    /// A verifier that notes in `expiry` when the first certificate of a presented chain ends.
+    /// Returns a verifier that notes in `expiry` when the first certificate of a presented chain ends.
     pub(super) const fn new(authorities: Option<Authorities>, expiry: Arc<AtomicI64>) -> Self {
         Self { authorities, expiry }
     }

@@ -59,7 +59,7 @@ impl Body {
     }
 }
 
-/// The first `limit` bytes of the body; one that breaks off before is an error.
+/// Reads the first `limit` bytes of the body; one that breaks off before is an error.
 pub(super) async fn read_body(reader: &mut Reader, framing: Framing, limit: usize) -> Result<Body, String> {
     let mut body = Body::default();
     match framing {

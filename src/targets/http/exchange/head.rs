@@ -29,7 +29,7 @@ pub(super) async fn read_head(reader: &mut Reader, is_head: bool) -> Result<Head
     }
 }
 
-/// 101 is no interim answer: nothing follows that we would understand.
+/// Returns whether another head follows. 101 is no interim answer: nothing follows that we would understand.
 const fn is_interim(status: u16) -> bool {
     status >= 100 && status < 200 && status != 101
 }
@@ -57,7 +57,7 @@ fn ends_here(bytes: &[u8]) -> bool {
     bytes.windows(2).any(|pair| pair == b"\n\n") || bytes.windows(3).any(|three| three == b"\n\r\n")
 }
 
-/// A head with its length in bytes, or nothing where it is not whole.
+/// Reads a head and returns it with its length in bytes, or nothing where it is not whole.
 fn parse(bytes: &[u8], is_head: bool) -> Result<Option<(Head, usize)>, String> {
     let not_http = |error: Error| match other_protocol(bytes) {
         Some(protocol) => format!("the server speaks {protocol}"),

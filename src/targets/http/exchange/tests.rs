@@ -21,7 +21,7 @@ async fn read(answer: &[u8], piece: usize, is_head: bool) -> Result<Answer, Stri
     exchange(Stream::Other(Box::new(near)), b"GET", is_head, LIMITS, || ()).await
 }
 
-/// Whole and byte by byte an answer means the same.
+/// Reads an answer whole and byte by byte, which has to mean the same.
 #[track_caller]
 fn said(answer: &str) -> Result<(u16, String), String> {
     let read = |piece| {

@@ -27,7 +27,7 @@ fn main() -> io::Result<()> {
     })
 }
 
-/// Whether head and body are there, as far as `content-length` tells.
+/// Returns whether head and body are there, as far as `content-length` tells.
 fn is_whole(answer: &[u8]) -> bool {
     let text = String::from_utf8_lossy(answer);
     let Some((head, body)) = text.split_once("\r\n\r\n") else { return false };
