@@ -39,3 +39,26 @@ impl Check {
         Tracker::new(self.probe.initial_health(), self.timing.thresholds)
     }
 }
+
+#[cfg(test)]
+pub mod tests {
+    //! A check for those tests that care for little of it.
+
+    use super::*;
+
+    /// Returns a required check of the pod with all defaults, of a target that only its test knows.
+    pub fn check(probe: Probe, name: &str) -> Check {
+        Check {
+            probe,
+            name: name.to_owned(),
+            target: "scripted".to_owned(),
+            container: None,
+            is_asked: true,
+            timing: Timing::default(),
+            required: true,
+            any_of: None,
+            hold: Duration::ZERO,
+            secrets: Arc::default(),
+        }
+    }
+}

@@ -15,7 +15,7 @@ use crate::probe::Probe;
 /// The probes whose questions begin no incarnation, each with its path.
 const QUESTIONS: [(&str, Probe); 2] = [("/livez", Probe::Liveness), ("/readyz", Probe::Readiness)];
 
-/// Answers `ok`.
+/// A route that answers `ok`.
 #[derive(Debug)]
 pub(super) struct Direct {
     state: Arc<AppState>,

@@ -152,7 +152,7 @@ async fn healthy(State(state): Shared) -> Response<Body> {
 /// Headers that a web page or a proxy adds to a request of somebody else's.
 const FOREIGN: [&str; 5] = ["forwarded", "origin", "sec-fetch-site", "via", "x-forwarded-for"];
 
-/// Drains for a caller on loopback who speaks for nobody else: a browser names the page's origin, a rebound name its
+/// Drains for a caller in this pod who speaks for nobody else: a browser names the page's origin, a rebound name its
 /// host, and a proxy in the pod whom it speaks for.
 async fn drain(
     State(state): Shared,
@@ -160,8 +160,7 @@ async fn drain(
     uri: Uri,
     headers: HeaderMap,
 ) -> Response<Body> {
-    let is_foreign = FOREIGN.iter().any(|name| headers.contains_key(*name));
-    if !is_own(ip) || is_foreign || !is_addressed_to_loopback(&uri, &headers) {
+    if !is_own(ip, &headers) || !is_addressed_to_loopback(&uri, &headers) {
         return text(StatusCode::FORBIDDEN, "only health-proxy drain, in this pod, may do this\n");
     }
     state.pod.drain();
@@ -175,8 +174,7 @@ async fn for_its_audience(
     request: Request,
     next: Next,
 ) -> Response<Body> {
-    let is_foreign = FOREIGN.iter().any(|name| request.headers().contains_key(*name));
-    if state.is_status_private && (!is_own(ip) || is_foreign) {
+    if state.is_status_private && !is_own(ip, request.headers()) {
         let message = "only for this pod (HEALTH_PROXY_STATUS=loopback): kubectl port-forward, or \
                        kubectl exec with health-proxy get status\n";
         return text(StatusCode::FORBIDDEN, message);
@@ -207,11 +205,12 @@ async fn status(State(state): Shared) -> Response<Body> {
     }
 }
 
-/// Returns whether `peer` is the address that a caller in this pod has. A mesh hands on what comes from the network by
-/// a different address of loopback: Istio by 127.0.0.6 (`InboundPassthroughCluster`).
-fn is_own(peer: IpAddr) -> bool {
+/// Returns whether a request comes from a caller in this pod, who speaks for nobody else. A mesh hands on what comes
+/// from the network by a different address of loopback: Istio by 127.0.0.6 (`InboundPassthroughCluster`).
+fn is_own(peer: IpAddr, headers: &HeaderMap) -> bool {
     let peer = peer.to_canonical();
-    peer == Ipv4Addr::LOCALHOST || peer == Ipv6Addr::LOCALHOST
+    let is_loopback = peer == Ipv4Addr::LOCALHOST || peer == Ipv6Addr::LOCALHOST;
+    is_loopback && !FOREIGN.iter().any(|name| headers.contains_key(*name))
 }
 
 /// Returns whether the one host that a request names is loopback: an absolute URI or a second `Host` would be a

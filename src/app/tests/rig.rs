@@ -9,6 +9,7 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, sleep, sleep_until};
 
 use crate::app::assemble::assemble;
+pub(super) use crate::check::tests::check;
 use crate::check::{Check, Timing};
 use crate::life::StartupPath;
 use crate::memory::{Clock, Memory};
@@ -183,21 +184,6 @@ impl Rig {
             self.pod.kubelet_told(scope, path);
         }
         passes
-    }
-}
-
-pub(super) fn check(probe: Probe, name: &str) -> Check {
-    Check {
-        probe,
-        name: name.into(),
-        target: "scripted".into(),
-        is_asked: true,
-        timing: Timing::default(),
-        container: None,
-        required: true,
-        any_of: None,
-        hold: Duration::ZERO,
-        secrets: Arc::default(),
     }
 }
 

@@ -6,7 +6,7 @@ use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::*;
-use crate::check::{Check, Timing};
+use crate::check::{self, Check};
 use crate::container::Container;
 use crate::life::{Incarnation, StartupPath};
 use crate::lookout::{Lookout, Nudge};
@@ -22,19 +22,7 @@ use crate::witness::{Listeners, Sight};
 const HOSTILE: &str = "<script>top secret</script>\u{1b}[2J\nanother\u{202e} line";
 
 fn check(probe: Probe, name: &str) -> Check {
-    let target = "http://localhost:8080/\u{1b}".to_owned();
-    Check {
-        probe,
-        name: name.to_owned(),
-        target,
-        is_asked: true,
-        timing: Timing::default(),
-        container: None,
-        required: true,
-        any_of: None,
-        hold: Duration::ZERO,
-        secrets: Arc::default(),
-    }
+    Check { target: "http://localhost:8080/\u{1b}".to_owned(), ..check::tests::check(probe, name) }
 }
 
 /// Returns a state whose checks have had the given runs, all of them in the first incarnation.
