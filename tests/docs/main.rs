@@ -187,13 +187,3 @@ fn the_configuration_of_the_front_door_is_one() {
     let variables: Vec<_> = block.lines().map(variable).chain([("REDIS_PASSWORD", "p@ss")]).collect();
     assert_eq!(problems(&variables), [""; 0]);
 }
-
-#[test]
-fn every_manifest_in_a_page_is_yaml() {
-    for (path, text) in pages() {
-        for block in blocks(&text, "yaml").into_iter().filter(|block| !block.contains("{{-")) {
-            let parsed: Result<Vec<Value>, _> = serde_saphyr::from_multiple(block);
-            assert!(parsed.is_ok(), "{path}: {block}: {parsed:?}");
-        }
-    }
-}

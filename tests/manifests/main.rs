@@ -4,6 +4,7 @@
 mod component;
 mod helm;
 mod injection;
+mod pages;
 mod render;
 mod schema;
 mod security;
@@ -102,8 +103,9 @@ fn every_container_has_requests_and_limits() {
     }
 }
 
-/// How long the kubelet may find nobody on the port when the sidecar dies twice in a row: it is started again within two
-/// seconds the first time, and the second time 10 s after its end, noticed within a second and up within another.
+/// The time for which the kubelet may find nobody on the port when the sidecar dies twice in a row: it is started again
+/// within two seconds the first time, and the second time 10 s after its end, noticed within a second and up within
+/// another.
 const MAX_GAP_SECONDS: i32 = 2 + 12;
 
 fn outlasts_two_crashes(probe: &Probe) -> bool {
