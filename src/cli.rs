@@ -22,7 +22,7 @@ use words::Command;
 /// The exit status of a wrong configuration or a wrong command.
 const WRONG_USE: u8 = 2;
 
-/// Why a command could not do what it is for.
+/// The reason for which a command could not do what it is for.
 #[derive(Debug, thiserror::Error)]
 enum CliError {
     #[error(transparent)]

@@ -91,7 +91,7 @@ fn name_of(probe: Probe, variable: &str) -> String {
     variable[probe.variable_prefix().len()..].to_ascii_lowercase().replace('_', "-")
 }
 
-/// Why variables are no configuration: every error, one a line.
+/// The errors for which variables are no configuration, one a line.
 #[derive(Debug, thiserror::Error)]
 #[error("{}", .0.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n"))]
 pub struct GrammarError(pub Vec<Problem>);

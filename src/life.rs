@@ -70,7 +70,7 @@ pub enum Step {
     Begins(Cause),
 }
 
-/// Why a question for the startup begins nothing.
+/// The reason for which a question for the startup begins nothing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
     /// All witnesses are the same.
@@ -79,7 +79,7 @@ pub enum Refusal {
     TooMany,
 }
 
-/// Why an incarnation begins.
+/// The reason for which an incarnation begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// The kubelet has never asked before, and asks only while a container runs.

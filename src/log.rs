@@ -102,7 +102,7 @@ fn write_lines(lines: &Receiver<Vec<u8>>, counts: &Counts, as_json: bool, output
     }
 }
 
-/// Hands each event's line to the writing thread, and never waits.
+/// A queue that hands each event's line to the writing thread, and never waits.
 #[derive(Clone)]
 struct Queue {
     lines: Sender<Vec<u8>>,

@@ -13,7 +13,7 @@ const PERIOD: Duration = Duration::from_millis(250);
 /// Between two looks while a caller waits too: an answer within 20 ms of the app's listen(2).
 const HURRIED_PERIOD: Duration = Duration::from_millis(15);
 
-/// Wakes the one who looks, and tells how often to.
+/// A bell that wakes the one who looks, and tells how often to.
 #[derive(Debug, Default)]
 pub struct Lookout {
     woken: Notify,

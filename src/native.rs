@@ -63,7 +63,7 @@ pub enum Port {
     Name(String),
 }
 
-/// Why a probe has no check of the same meaning.
+/// The reason for which a probe has no check of the same meaning.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Untranslatable {
     /// It runs in the app's container.

@@ -59,7 +59,7 @@ status asks each sidecar through the API server with your own rights (get pods, 
 kubectl's options that say which cluster is meant (--context, --kubeconfig, --as and their like).
 ";
 
-/// Why a command could not do what it is for.
+/// The reason for which a command could not do what it is for.
 #[derive(Debug, thiserror::Error)]
 pub enum PluginError {
     /// The command line is wrong.

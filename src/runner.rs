@@ -24,7 +24,7 @@ use crate::targets::{Attempt, Stage};
 use crate::tracker::Change;
 use crate::witness::{Listeners, Sight};
 
-/// Why a run begins.
+/// The reason for which a run begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Occasion {
     /// It is due.

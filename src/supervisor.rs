@@ -25,7 +25,7 @@ use worker::{MAX_ENDS, Worker};
 /// The hidden command that is the second process; its argument is the id of the first.
 pub const WORKER: &str = "worker";
 
-/// Why the supervisor ends with a failure.
+/// The reason for which the supervisor exits with a failure.
 #[derive(Debug, thiserror::Error)]
 pub enum SupervisorError {
     /// The port cannot be had.

@@ -67,7 +67,7 @@ impl fmt::Display for Hang {
     }
 }
 
-/// Watches one worker from its start on.
+/// A watch over one worker from its start on.
 #[derive(Debug)]
 pub struct Watchdog {
     ticked: Instant,

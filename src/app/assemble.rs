@@ -18,7 +18,7 @@ use crate::status::Status;
 use crate::targets::Attempt;
 use crate::witness::{Listeners, Sight};
 
-/// In memory the pod is first, and the containers follow.
+/// The pod's place in memory; the containers follow.
 const POD: usize = 0;
 const FIRST_CONTAINER: usize = 1;
 

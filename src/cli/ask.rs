@@ -33,7 +33,7 @@ const MIN_PAUSE: Duration = Duration::from_millis(10);
 /// See [`MIN_PAUSE`].
 const MAX_PAUSE: Duration = Duration::from_millis(200);
 
-/// Why there is no answer.
+/// The reason for which there is no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AskError {
     #[error("{LISTEN}={0:?}: accepted: ADDRESS:PORT, such as [::]:9809")]

@@ -33,7 +33,7 @@ use terminal::Terminal;
 /// The hidden command that is the demo's sidecar.
 pub(super) const SIDECAR: &str = "sidecar";
 
-/// Why the demo cannot go on.
+/// The reason for which the demo cannot go on.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum DemoError {
     #[error("no free port on loopback from {0} to {1}")]

@@ -1,6 +1,6 @@
 //! The texts of `--help` and `--version`.
 
-/// Of the program.
+/// The help of the program.
 pub(super) const ALL: &str = "\
 health-proxy asks a pod's main container everything the kubelet cannot, over localhost,
 and answers /livez, /readyz, /startupz and /metrics.
@@ -22,7 +22,7 @@ A check is a variable: its name says which probe it feeds, its value is the targ
 Options are appended to its name: LIVENESS_WEB_PERIOD_SECONDS=5
 ";
 
-/// Of `check`.
+/// The help of `check`.
 pub(super) const CHECK: &str = "\
 Usage: health-proxy check
 
@@ -30,7 +30,7 @@ Reads the configuration, runs every check once and prints a table.
 Exit status: 0 if all required checks pass, 1 if not, 2 for a wrong configuration.
 ";
 
-/// Of `get`.
+/// The help of `get`.
 pub(super) const GET: &str = "\
 Usage: health-proxy get WHAT [OPTION]...
 
@@ -54,7 +54,7 @@ Options
 HEALTH_PROXY_LISTEN says where the sidecar listens, as in its own environment.
 ";
 
-/// Of `drain`.
+/// The help of `drain`.
 pub(super) const DRAIN: &str = "\
 Usage: health-proxy drain
 
@@ -63,7 +63,7 @@ Made for preStop: exec: command: [/health-proxy, drain]
 Exit status: 0 once the sidecar drains, 1 if it does not answer.
 ";
 
-/// Of `demo`.
+/// The help of `demo`.
 pub(super) const DEMO: &str = "\
 Usage: health-proxy demo
 

@@ -38,7 +38,7 @@ pub enum LogFormat {
     Json,
 }
 
-/// As the user wrote them.
+/// The settings as the user wrote them.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Written {

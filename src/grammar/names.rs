@@ -138,7 +138,7 @@ pub fn nearest<'c>(
     common: usize,
     candidates: impl IntoIterator<Item = &'c str>,
 ) -> Option<&'c str> {
-    /// Below this two words are not taken for one another.
+    /// The likeness below which two words are not taken for each other.
     const LIKENESS: f64 = 0.8;
     let tail = |text: &str| text.get(common..).unwrap_or_default().to_ascii_uppercase();
     let wanted = tail(name);

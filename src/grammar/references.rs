@@ -35,7 +35,7 @@ impl fmt::Debug for Variables {
     }
 }
 
-/// Puts values in the place of references.
+/// A resolver that puts values in the place of references.
 #[derive(Debug, Default)]
 pub struct Resolver {
     variables: Variables,

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-/// Whether a connection is plain or TLS.
+/// The scheme of a connection: plain or TLS.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Scheme {
     /// `http`
@@ -47,7 +47,7 @@ pub struct Authority {
 /// The authorities that are accepted.
 const AUTHORITY: &str = "accepted: HOST:PORT or :PORT with a port from 1 to 65535, such as :8080";
 
-/// Why a port has no name here.
+/// The reason for which a port has no name here.
 const PORT_NAME: &str = "a port's name, which only the kubelet can look up in the container that it probes; accepted: \
                          HOST:PORT or :PORT with its number, such as :8080";
 

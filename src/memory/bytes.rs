@@ -9,7 +9,7 @@ use crate::outcome::{CUT, whole_characters};
 use crate::snapshot::MAX_PAYLOAD;
 use crate::witness::{Process, Witness};
 
-/// Puts parts one after another.
+/// A writer that puts parts behind each other.
 #[derive(Debug)]
 pub struct Writer {
     clock: Clock,
@@ -83,7 +83,7 @@ impl Writer {
     }
 }
 
-/// Takes parts out in the same order.
+/// A reader that takes the parts out in the same order.
 #[derive(Debug)]
 pub struct Reader<'a> {
     bytes: &'a [u8],

@@ -7,10 +7,11 @@ use crate::life::{Incarnation, Remembered, StartupPath, Told};
 /// `/startupz` itself, in place of a check's number.
 const WHOLE: u64 = u64::MAX;
 
-/// Of so many startup paths it is kept what the kubelet was told; a pod with more would be asked once too often.
+/// The number of startup paths of which is kept what the kubelet was told; a pod with more would be asked once too
+/// often.
 const MAX_TOLD: usize = 4;
 
-/// Of so many witnesses in all.
+/// The number of witnesses that are kept in all.
 const MAX_WITNESSES: usize = 5;
 
 impl Remember for Remembered {

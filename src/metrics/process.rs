@@ -17,7 +17,7 @@ use super::messages::{self, number};
 use crate::proc_stat::ProcStat;
 use crate::unix_time;
 
-/// Collects what is there to be had: without `/proc`, not all of it.
+/// A collector of what is there to be had: without `/proc`, not all of it.
 #[derive(Debug)]
 pub(super) struct ProcessCollector {
     started: Duration,

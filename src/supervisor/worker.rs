@@ -136,7 +136,7 @@ impl Worker {
     }
 }
 
-/// Why a worker has to be replaced, in words that follow *the worker*.
+/// The reason for which a worker has to be replaced, in words that follow *the worker*.
 enum Cause {
     Death(String),
     Hang(Hang),

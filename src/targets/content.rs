@@ -17,7 +17,7 @@ use json::Condition;
 /// The part that is looked at, in bytes.
 pub const MAX_CONTENT_BYTES: usize = 256 * 1024;
 
-/// Up to this product of a content's length and its conditions, JSON is read at once.
+/// The product of a content's length and its conditions up to which JSON is read at once.
 const MAX_INLINE_WORK: usize = 16 * 1024;
 
 /// The conditions for content.

@@ -26,7 +26,7 @@ use status::StatusRanges;
 /// The redirect that fails, as Go's clients count: no more requests than this are made.
 const MAX_REQUESTS: usize = 10;
 
-/// Of a body the kubelet reads as much (`pkg/probe/http/http.go`, `maxRespBodyLength`).
+/// The limits of an answer; of a body the kubelet reads as much (`pkg/probe/http/http.go`, `maxRespBodyLength`).
 const LIMITS: Limits = Limits { read: 128 * 1024, pieces: 1024, body: 10 * 1024 };
 
 /// The same where the body is judged: it may come in small chunks, with a length before each.

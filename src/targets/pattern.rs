@@ -9,7 +9,7 @@ use regex_lite::{Regex, RegexBuilder};
 
 use crate::blocking::Place;
 
-/// Up to this product of an expression's size and a text's length, in bytes each, a match takes less than half a
+/// The product of an expression's size and a text's length, in bytes each, up to which a match takes less than half a
 /// millisecond whatever they are (0.7 ns each at the worst, measured), and is worth no thread.
 const MAX_INLINE_WORK: usize = 512 * 1024;
 

@@ -2,7 +2,7 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 
-/// Up to this length content needs no room, in bytes.
+/// The length up to which content needs no room, in bytes.
 pub const SMALL: usize = 16 * 1024;
 
 /// The most long contents at a time in the whole process. Those that have to wait are slowed down by their own

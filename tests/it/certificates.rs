@@ -71,7 +71,7 @@ impl Authority {
     }
 }
 
-/// What a server does.
+/// A TLS server of the tests.
 #[derive(Clone)]
 pub struct Server {
     pub identity: Identity,

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How long anything that must happen may take on a busy machine.
+/// The time that anything that must happen may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(60);
 
 /// The binary under test.

@@ -15,7 +15,7 @@ use crate::app::{App, response};
 use crate::attempt::Directory;
 use crate::sidecar::{BINARY, Sidecar, command, eventually, raw};
 
-/// Of the five deaths within a minute that would end the container.
+/// The kills that a container survives: the fifth death within a minute would end it.
 const KILLS_PER_LIFE: usize = 4;
 
 /// So many sidecars make a thousand kills.
@@ -81,7 +81,7 @@ fn five_deaths_within_a_minute_end_the_container_with_the_reason() {
     eventually("the last line", || (sidecar.errors().last()? == expected).then_some(()));
 }
 
-/// How a worker that was stopped is spoken of.
+/// The words about a worker that was stopped.
 const STOPPED: &str = "hung: its loop did not turn for more than 5 s, it was stopped by a signal (state T)";
 
 #[test]

@@ -21,7 +21,7 @@ pub struct ApiServer {
     shared: Arc<Shared>,
 }
 
-/// What all connections share.
+/// The state that all connections share.
 struct Shared {
     answers: Mutex<Answers>,
     crowd: Mutex<Crowd>,

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 
 use crate::program::manifests;
 
-/// What may happen to a line.
+/// A damage that may be done to a line.
 #[derive(Clone, Copy, Debug)]
 enum Damage {
     Gone,

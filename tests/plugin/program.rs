@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 
-/// What a run came to.
+/// The outcome of a run of the program.
 #[derive(Debug)]
 pub struct Run {
     pub code: i32,
@@ -79,7 +79,7 @@ fn expanded(document: Value) -> Vec<Value> {
     }
 }
 
-/// Where an object may hold the spec of a pod.
+/// The places at which an object may hold the spec of a pod.
 pub const POD_SPECS: [&str; 3] = ["/spec/template/spec", "/spec/jobTemplate/spec/template/spec", "/spec"];
 
 /// Returns the spec of the pod that an object holds.

@@ -8,7 +8,7 @@ use serde_json::Value;
 use crate::program::{filtered, manifests, objects, pod_spec, run};
 use crate::schema;
 
-/// What cannot come back to the byte: aliases are written out, and mean the same.
+/// The manifests that cannot come back to the byte: aliases are written out, and mean the same.
 const WITH_ALIASES: [&str; 1] = ["anchors.yaml"];
 
 /// Kinds of other groups, for which there is no schema here.

@@ -38,7 +38,7 @@ spec:
             failureThreshold: 1
 ";
 
-/// How the app answers.
+/// The way in which the app answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Mood {
     Well,

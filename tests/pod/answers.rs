@@ -19,7 +19,7 @@ pub struct Answer {
     pub outcome: Outcome,
 }
 
-/// What came of a probe.
+/// The outcome of a probe.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub passed: bool,

@@ -27,7 +27,7 @@ pub struct Life {
     pub apps: Vec<Container>,
 }
 
-/// How all apps of a pod are.
+/// The state in which all apps of a pod are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mood {
     Starting,

@@ -15,7 +15,7 @@ use crate::prober::{Kind, Verdict};
 use crate::probing::report_and_add_workers;
 use crate::state::{Shared, State, Status};
 
-/// How often the kubelet asks the runtime what runs.
+/// The period at which the kubelet asks the runtime what runs.
 const RELIST: Duration = Duration::from_secs(1);
 
 impl Manifest {

@@ -9,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// What a container is made of, as arguments of `podman run`.
+/// The parts of a container, as arguments of `podman run`.
 #[derive(Default)]
 pub struct Recipe {
     options: Vec<String>,
@@ -58,7 +58,7 @@ pub struct Container {
     pub pid: i32,
 }
 
-/// How a container ended.
+/// The end of a container.
 pub struct Exit {
     pub code: i32,
     pub ago: Duration,

@@ -23,7 +23,7 @@ pub fn probes(container: &Container) -> impl Iterator<Item = (Kind, &Probe)> {
     probes.into_iter().filter_map(|(kind, probe)| Some((kind, probe.as_ref()?)))
 }
 
-/// What a worker has published about a container.
+/// A worker's published verdict on a container.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
     Unknown,
@@ -42,7 +42,7 @@ impl Kind {
     }
 }
 
-/// What a worker sees of its container at a tick: what the kubelet has reported, which may be a second old.
+/// A worker's view of its container at a tick: what the kubelet has reported, which may be a second old.
 #[derive(Clone, Debug, Default)]
 pub struct Seen {
     pub id: Option<String>,
@@ -54,7 +54,7 @@ pub struct Seen {
     pub pod_is_deleted: bool,
 }
 
-/// What a tick comes to.
+/// The outcome of a tick.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Tick {
     Wait,

@@ -45,7 +45,7 @@ struct Task {
     probe: Probe,
 }
 
-/// Why a worker looks at its container.
+/// The reason for which a worker looks at its container.
 enum Call {
     Tick,
     AtOnce,

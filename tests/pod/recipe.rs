@@ -11,7 +11,7 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use crate::manifest::Manifest;
 use crate::podman::Recipe;
 
-/// What a pod's containers share.
+/// The parts of a pod that its containers share.
 pub struct Sandbox {
     pub id: String,
     pub volumes: PathBuf,

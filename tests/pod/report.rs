@@ -23,7 +23,7 @@ pub struct Reported {
     pub ready: bool,
 }
 
-/// What a kubelet goes by when it reports on a container.
+/// The facts by which a kubelet reports on a container.
 #[derive(Clone)]
 pub struct View<'a> {
     pub release: Release,

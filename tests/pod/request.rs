@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 /// The kubelet's own name for itself.
 pub const KUBELET: &str = "kube-probe/1.36";
 
-/// What is asked, and by whom.
+/// A question, and who asks it.
 pub struct Question<'a> {
     pub path: &'a str,
     pub agent: &'a str,

@@ -19,9 +19,9 @@ use crate::table::{Tally, percentile};
 
 const IDLE: u64 = 5000;
 const SCRAPERS: u64 = 16;
-/// Of all scrapers together; what the machine reaches is printed.
+/// The pace of all scrapers together; what the machine reaches is printed.
 const SCRAPES_PER_SECOND: u64 = 10_000;
-/// How long a caller that was sent away waits before it comes again.
+/// The time after which a caller that was sent away comes again.
 const COME_AGAIN: Duration = Duration::from_secs(4);
 
 fn watched(name: &str, checks: usize) -> Sidecar {

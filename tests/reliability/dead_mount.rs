@@ -11,7 +11,7 @@ use nix::mount::{MntFlags, MsFlags, mount, umount2};
 #[derive(Debug)]
 pub struct DeadMount(PathBuf);
 
-/// What is read from the kernel at once, in bytes; it asks for no less.
+/// The size of a read from the kernel, in bytes; it asks for no less.
 const REQUEST: usize = 1 << 17;
 
 /// Returns the answer to `FUSE_INIT` of protocol 7.31 (`include/uapi/linux/fuse.h`, `struct fuse_init_out`), in little

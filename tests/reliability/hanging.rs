@@ -18,7 +18,7 @@ use crate::table::{Tally, percentile};
 
 const PERIOD: f64 = 0.2;
 
-/// How many calls of the worker hang at a time at most (`blocking::MAX_HELPERS`).
+/// The number of the worker's calls that hang at a time at most (`blocking::MAX_HELPERS`).
 const HELPERS: usize = 64;
 
 /// The threads of a worker beside those: its own, and the one that writes the log.

@@ -11,7 +11,7 @@ use tokio::time::sleep;
 
 use crate::sidecar::free_port;
 
-/// What a server does with a connection, and what a run against it must come to.
+/// A kind of server: what it does with a connection, and what a run against it must come to.
 pub struct Kind {
     pub name: &'static str,
     pub result: &'static str,
@@ -20,7 +20,7 @@ pub struct Kind {
     does: Does,
 }
 
-/// What a server does once it has read the head of a request.
+/// The deed of a server that has read the head of a request.
 #[derive(Clone)]
 enum Does {
     /// Nothing, and keeps the connection.

@@ -28,7 +28,7 @@ use std::time::Instant;
 
 use table::{Row, Tally};
 
-/// How much is tried.
+/// The amount that is tried.
 #[derive(Debug)]
 pub struct Scale {
     is_long: bool,

@@ -72,7 +72,7 @@ pub fn resident_kib(id: i32) -> u64 {
     line.and_then(|rest| rest.split_ascii_whitespace().next()?.parse().ok()).unwrap_or(0)
 }
 
-/// How much of the time a process wanted a processor and had none: what the machine, and not the process, is
+/// The share of the time in which a process wanted a processor and had none: what the machine, and not the process, is
 /// to answer for. Others may be building on the same two cores.
 #[derive(Debug)]
 pub struct Starvation {

@@ -14,7 +14,7 @@ use serde_json::Value;
 
 use crate::process::{Process, scratch};
 
-/// How long anything that must happen may take on a busy machine.
+/// The time that anything that must happen may take on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Returns the program under test: the shipped artefact where the caller names it, else the one built for tests.
@@ -48,7 +48,7 @@ pub fn free_port() -> u16 {
     listener.local_addr().expect("an address").port()
 }
 
-/// How a sidecar is to be started.
+/// The way in which a sidecar is to be started.
 #[derive(Debug)]
 pub struct Plan {
     name: String,

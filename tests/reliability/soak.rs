@@ -12,10 +12,10 @@ use crate::table::Tally;
 /// Runs a second.
 const RUNS: u32 = 1000;
 
-/// How many runs a check remembers: after so many periods memory has nothing left to grow with.
+/// The number of runs that a check remembers: after so many periods memory has nothing left to grow with.
 const REMEMBERED: u32 = 62;
 
-/// What may still come and go, in KiB: in the short form the allocator has hardly settled.
+/// The memory that may still come and go, in KiB: in the short form the allocator has hardly settled.
 const NOISE_KIB: (u64, u64) = (2048, 1024);
 
 pub fn run(scale: &Scale) -> Tally {

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-/// How many reasons of one case are printed.
+/// The number of reasons of one case that are printed.
 const SHOWN_REASONS: usize = 12;
 
 /// The figures of one case.

@@ -15,7 +15,7 @@ const CHECKS: usize = 1000;
 const PERIOD: f64 = 1.0;
 const TIMEOUT: f64 = 0.5;
 
-/// How much memory may still grow in the second half, when every check remembers its sixty runs.
+/// The memory by which a process may still grow in the second half, when every check remembers its sixty runs.
 const GROWTH_KIB: u64 = 3 * 1024;
 
 pub fn run(scale: &Scale) -> Tally {

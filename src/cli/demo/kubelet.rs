@@ -15,7 +15,7 @@ use crate::cli::ask::ask;
 use crate::probe::Probe;
 use crate::schedule::Schedule;
 
-/// By this the sidecar knows who asks.
+/// The name by which the sidecar knows who asks.
 const KUBELET_AGENT: &str = "kube-probe/1.36";
 
 /// `periodSeconds` of its three probes.
@@ -27,7 +27,7 @@ const TIMEOUT: Duration = Duration::from_secs(1);
 /// `failureThreshold` of its livenessProbe, as in the shipped manifests: long enough for whoever looks at the page.
 const LIVENESS_FAILURES: u32 = 4;
 
-/// From the end of one container to the start of the next.
+/// The time from the end of one container to the start of the next.
 const RESTART: Duration = Duration::from_secs(1);
 
 pub(super) struct Kubelet<'a> {

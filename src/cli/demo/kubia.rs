@@ -20,7 +20,7 @@ use tokio::time::sleep;
 use super::DemoError;
 use crate::targets::dial::BoxStream;
 
-/// From its start until it listens.
+/// The time from its start until it listens.
 const BOOT: Duration = Duration::from_millis(800);
 
 /// The pause after an accept failed for want of descriptors.

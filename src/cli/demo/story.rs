@@ -34,7 +34,7 @@ pub(super) struct Line {
     pub(super) text: String,
 }
 
-/// In the order in which they matter to an app that starts.
+/// The probes in the order in which they matter to an app that starts.
 const ORDER: [Probe; 3] = [Probe::Startup, Probe::Liveness, Probe::Readiness];
 
 /// Returns the lines from one look to the next; nothing is told of a first look but its failures.

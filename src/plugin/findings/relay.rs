@@ -16,7 +16,7 @@ use crate::probe::Probe;
 /// The longest time that the kubelet may find nobody on the port when a sidecar dies twice in a row.
 const TWO_CRASHES: Duration = Duration::from_secs(14);
 
-/// From here on the kubelet's side adds patience that belongs into the checks.
+/// The patience from which on the kubelet's side adds what belongs into the checks.
 const PATIENT_READYZ: Duration = Duration::from_secs(10);
 
 pub(super) fn findings(pod: &Pod<'_, '_>, relay: &Relay<'_>) -> Vec<Finding> {

@@ -10,7 +10,7 @@ use super::tree::{Document, Extent, Id, MapEntry, Node, Tree, Value};
 const MAX_NODES: u64 = 10_000_000;
 const MAX_DEPTH: usize = 1_000;
 
-/// Why a text is no YAML that can be edited.
+/// The reason for which a text is no YAML that can be edited.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct YamlError {

@@ -155,7 +155,7 @@ fn shown(value: &Value) -> Cow<'static, str> {
     }
 }
 
-/// Looks for the value at a path; of an object or an array, only its kind is told unless it `is_whole`.
+/// A visitor that looks for the value at a path; of an object or an array, only its kind is told unless it `is_whole`.
 #[derive(Clone, Copy)]
 struct At<'a> {
     path: &'a [String],

@@ -14,7 +14,7 @@ use tokio::runtime::Runtime;
 use tokio::task::yield_now;
 use tokio::time::timeout;
 
-/// How much the sidecar reads at once, in bytes.
+/// The size of the sidecar's reads, in bytes.
 const READ: usize = 1024;
 
 struct Sidecar {

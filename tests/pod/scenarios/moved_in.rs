@@ -10,10 +10,10 @@ use crate::foreign::{Life, Mood, lives, passes, set_mood, write_certificate};
 use crate::pod::{Pod, SIDECAR};
 use crate::prober::probes;
 
-/// How many pods live at a time.
+/// The number of pods that live at a time.
 const PODS_AT_ONCE: usize = 20;
 
-/// How the apps are when they are not well.
+/// The moods of apps that are not well.
 const UNWELL: [Mood; 2] = [Mood::Failing, Mood::Hanging];
 
 #[test]
@@ -93,7 +93,7 @@ fn all_is_well(pod: &Pod, life: &Life) -> bool {
     all_passed && runs.all(|line| !line.ends_with(" 0"))
 }
 
-/// What becomes of an app that is not well.
+/// The fate of an app that is not well.
 #[derive(Debug, PartialEq, Eq)]
 enum Fate {
     Restarted,

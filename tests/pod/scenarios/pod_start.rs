@@ -28,7 +28,7 @@ fn native(more: &[(&str, Value)]) -> Manifest {
     Manifest::example("kubia-err400").native(&probes)
 }
 
-/// How a pod started, counted from the start of the app's container, or from when the app listened.
+/// The times of a pod's start, counted from the start of the app's container, or from when the app listened.
 struct Start {
     ready_after_container: Duration,
     /// When the kubelet was told that the app has started.

@@ -9,8 +9,8 @@ use tokio_rustls::client;
 
 use crate::targets::dial::connection::Connection;
 
-/// Takes the end of the connection for the end of the stream, since many servers do not say goodbye in TLS,
-/// and Go does not insist on it (`crypto/tls`, `readRecordOrCCS`). Lengths tell what was cut off.
+/// A stream that takes the end of the connection for its own, since many servers do not say goodbye in TLS, and Go does
+/// not insist on it (`crypto/tls`, `readRecordOrCCS`). Lengths tell what was cut off.
 pub struct TlsStream {
     stream: client::TlsStream<Connection>,
     /// The likely meaning of a server that hangs up before it has said anything.
