@@ -116,7 +116,7 @@ kinds! {
     }
     /// The socket for what the app itself says.
     Notify(Path) {
-        ("notify:", "a notify target", "/app.sock", Path::socket)
+        ("notify:", "a notify target", "/app.sock", Path::own_socket)
     }
 }
 

@@ -15,6 +15,7 @@ use tokio::time::{Instant, sleep, sleep_until};
 
 use super::said::Said;
 use crate::blocking::Place;
+use crate::grammar::path::UNREADY_SUFFIX;
 use crate::lock::lock;
 use crate::targets::reason::io_reason;
 
@@ -253,17 +254,22 @@ struct Opened {
 }
 
 impl Opened {
-    /// Makes the socket in the place of one that an earlier sidecar has left, and of nothing else.
+    /// Makes the socket in the place of one that an earlier sidecar has left, and of nothing else. It gets its name when
+    /// it has its mode: an app that speaks in between would be refused, and says a word once only.
     fn at(path: &Path) -> Result<Self, String> {
-        match fs::symlink_metadata(path) {
-            Ok(about) if !about.file_type().is_socket() => return Err("something else is there".to_owned()),
-            Ok(_) => fs::remove_file(path).map_err(|error| io_reason(&error))?,
-            Err(_) => {}
+        let file_type = |path: &Path| fs::symlink_metadata(path).map(|about| about.file_type());
+        if file_type(path).is_ok_and(|there| !there.is_socket()) {
+            return Err("something else is there".to_owned());
         }
+        let unready = beside(path, UNREADY_SUFFIX);
         let made = || {
-            let socket = Unregistered::bind(path)?;
+            if file_type(&unready).is_ok_and(|there| there.is_socket()) {
+                fs::remove_file(&unready)?;
+            }
+            let socket = Unregistered::bind(&unready)?;
             socket.set_nonblocking(true)?;
-            fs::set_permissions(path, Permissions::from_mode(MODE))?;
+            fs::set_permissions(&unready, Permissions::from_mode(MODE))?;
+            fs::rename(&unready, path)?;
             Ok(Self { socket, identity: SocketFile::of(path)?, remembered: kept(path) })
         };
         made().map_err(|error: io::Error| io_reason(&error))
@@ -274,11 +280,16 @@ impl Opened {
     }
 }
 
+/// Returns the path of what stands beside `path`, under the same name with `suffix`.
+fn beside(path: &Path, suffix: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(suffix);
+    name.into()
+}
+
 /// Returns the file in which is kept what an app does not say again.
 fn memory_of(path: &Path) -> PathBuf {
-    let mut name = path.as_os_str().to_owned();
-    name.push(".state");
-    name.into()
+    beside(path, ".state")
 }
 
 /// Returns what is different after each boot of the machine: volumes outlive one, and apps do not.
