@@ -7,19 +7,19 @@
 //!
 //! A new kind of target is a row in [`target`], a new option a row in [`options`]; nothing else spells their names.
 
-pub mod command;
+pub(crate) mod command;
 mod env;
-pub mod local;
+pub(crate) mod local;
 mod names;
 pub mod options;
-pub mod path;
-pub mod references;
-pub mod remote;
+pub(crate) mod path;
+pub(crate) mod references;
+pub(crate) mod remote;
 mod secrets;
 pub mod target;
 mod timing;
-pub mod url;
-pub mod values;
+pub(crate) mod url;
+pub(crate) mod values;
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;

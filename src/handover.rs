@@ -35,7 +35,7 @@ pub struct Restarts {
 /// The legacy of the workers before.
 #[derive(Debug)]
 pub struct Past {
-    /// Their knowledge, see [`crate::snapshot`].
+    /// Their knowledge, see `snapshot`.
     pub memory: File,
     /// The number of those workers.
     pub restarts: Restarts,

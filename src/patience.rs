@@ -10,9 +10,6 @@ pub const LIVEZ: Asking = Asking { period: Duration::from_secs(5), failures: 4 }
 /// The kubelet's questions to `/readyz` as shipped.
 pub const READYZ: Asking = Asking { period: Duration::from_secs(2), failures: 1 };
 
-/// The longest that `/startupz` lets the kubelet wait for an answer, as shipped.
-pub const STARTUP_WAIT: Duration = Duration::from_secs(9);
-
 /// The pace of the kubelet's questions to the sidecar, whose answers come at once.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Asking {
@@ -39,23 +36,6 @@ pub fn until_failed(timing: &Timing) -> Duration {
 /// Returns the same where the kubelet asks the sidecar that runs the check.
 pub fn until_relayed(check: &Timing, asking: Asking) -> Duration {
     until_failed(check) + asking.until_decided()
-}
-
-/// Returns how long it takes at the most until successes have decided, after an app began to answer.
-pub fn until_passed(timing: &Timing) -> Duration {
-    timing.unhealthy_period.unwrap_or(timing.period) * timing.thresholds.success
-}
-
-/// Returns how long a native probe lets an app boot, at the least.
-pub fn boot(timing: &Timing) -> Duration {
-    timing.initial_delay + timing.period * timing.thresholds.failure
-}
-
-/// Returns how many answers of `/startupz?wait=9` let an app boot as long as `boot` says: each takes the whole wait, and
-/// one more is for a restart of the sidecar meanwhile.
-pub fn startup_failures(boot: Duration) -> u32 {
-    let waits = boot.as_millis().div_ceil(STARTUP_WAIT.as_millis());
-    u32::try_from(waits).unwrap_or(u32::MAX).saturating_add(1).min(i32::MAX.unsigned_abs())
 }
 
 #[cfg(test)]
@@ -90,25 +70,5 @@ mod tests {
         let mut quick = timing(0, 10, 1, 1, 3);
         quick.unhealthy_period = Some(seconds(2));
         assert_eq!(until_failed(&quick), seconds(10 + 2 + 2 + 1));
-    }
-
-    #[test]
-    fn successes_need_their_periods() {
-        assert_eq!(until_passed(&timing(0, 10, 1, 1, 3)), seconds(10));
-        assert_eq!(until_passed(&timing(0, 5, 1, 3, 3)), seconds(15));
-    }
-
-    #[test]
-    fn a_boot_is_as_long_as_it_was() {
-        for (native, failures) in [
-            (timing(0, 10, 1, 1, 30), 35),
-            (timing(0, 10, 1, 1, 90), 101),
-            (timing(5, 1, 1, 1, 4), 2),
-            (timing(0, 1, 1, 1, 10), 3),
-        ] {
-            assert_eq!(startup_failures(boot(&native)), failures);
-            assert!(STARTUP_WAIT * (failures - 1) >= boot(&native));
-        }
-        assert_eq!(startup_failures(Duration::MAX), i32::MAX.unsigned_abs());
     }
 }

@@ -1,31 +1,32 @@
 //! `kubectl health-proxy`: reads manifests and clusters, and writes manifests. Nothing of it runs in a pod.
 //!
-//! `inject`, `uninject` and `explain` are filters over text: [`yaml`] edits it in place, [`workload`] and [`pod`] find
-//! what there is to look at, [`plan`] decides, and the grammar and `native` say what a probe is as a check.
+//! `inject`, `uninject` and `explain` are filters over text: `yaml` edits it in place, `workload` and `pod` find
+//! what there is to look at, `plan` decides, and the grammar and `native` say what a probe is as a check.
 
-pub mod arguments;
-pub mod asked;
-pub mod cluster;
-pub mod env;
-pub mod findings;
+mod arguments;
+mod asked;
+mod boot;
+mod cluster;
+mod env;
+mod findings;
 pub mod inject;
 pub mod input;
 mod manifests;
-pub mod names;
-pub mod original;
-pub mod place;
+mod names;
+mod original;
+mod place;
 pub mod plan;
-pub mod pod;
-pub mod probe;
-pub mod report;
+mod pod;
+mod probe;
+mod report;
 pub mod set;
-pub mod shared;
+mod shared;
 pub mod sidecar;
-pub mod status;
-pub mod times;
+mod status;
+mod times;
 pub mod uninject;
-pub mod workload;
-pub mod yaml;
+mod workload;
+mod yaml;
 
 use std::process::ExitCode;
 

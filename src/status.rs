@@ -14,7 +14,9 @@ use crate::tracker::{Change, Tracker};
 use crate::unix_time;
 use crate::witness::Witness;
 
-pub use history::{History, MAX_HISTORY_RUNS, PastRun};
+#[cfg(test)]
+pub use history::MAX_HISTORY_RUNS;
+pub use history::{History, PastRun};
 
 /// Upper bounds of the buckets of `health_proxy_check_duration_seconds`, in seconds.
 pub const BUCKETS: [f64; 10] = [0.001, 0.005, 0.025, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0];

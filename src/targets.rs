@@ -2,20 +2,20 @@
 
 mod content;
 mod database;
-pub mod dial;
+pub(crate) mod dial;
 mod dialogue;
 pub mod enter;
 mod exec;
 mod file;
 mod grpc;
 mod headers;
-pub mod http;
+pub(crate) mod http;
 mod http2;
 mod listen;
 mod notify;
 mod pattern;
-pub mod place;
-pub mod process;
+pub(crate) mod place;
+pub(crate) mod process;
 pub(crate) mod reason;
 mod room;
 mod running;

@@ -133,6 +133,7 @@ pub fn escaped(text: &str) -> String {
 }
 
 /// Returns a text without references as it is meant.
+#[cfg(feature = "plugin")]
 pub fn unescaped(text: &str) -> String {
     text.replace(LITERAL, BEGIN)
 }

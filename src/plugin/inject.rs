@@ -1,5 +1,6 @@
 //! `inject`: native probes become checks of a sidecar, and the probes ask it.
 
+use super::boot;
 use super::env;
 use super::input::{Fault, Input};
 use super::original::{ANNOTATION, KeptProbe, Original};
@@ -13,7 +14,6 @@ use super::shared;
 use super::sidecar::{Settings, Source, set_boot};
 use super::yaml::{Data, Editor};
 use crate::config::Config;
-use crate::patience;
 use crate::probe::Probe;
 
 /// The result for a text.
@@ -148,7 +148,7 @@ impl<'a, 't> Injector<'a, 't> {
         for (placed, spec) in &wired.moved {
             let mut probe = self.source.probe(placed.probe, wired.asked_as, port);
             if placed.probe == Probe::Startup {
-                set_boot(&mut probe, patience::boot(&spec.timing));
+                set_boot(&mut probe, boot::allowed(&spec.timing));
             }
             if let Some(grace) = placed.grace.as_ref().filter(|_| placed.probe != Probe::Readiness) {
                 probe.set(GRACE, grace.clone());

@@ -103,14 +103,19 @@ impl Original {
         self.probes.iter().find(|kept| kept.container == container && kept.field == field)
     }
 
-    /// Returns what a field was: `None` if it was not changed as a whole, `Some(None)` if it was not there.
-    pub fn before(&self, field: &str) -> Option<Option<&str>> {
-        self.before.iter().find(|(name, _)| name == field).map(|(_, was)| was.as_deref())
+    /// Returns whether a field was changed as a whole.
+    pub fn has_changed(&self, field: &str) -> bool {
+        self.before.iter().any(|(name, _)| name == field)
+    }
+
+    /// Returns what a field was that was changed as a whole, if it was there.
+    pub fn before(&self, field: &str) -> Option<&str> {
+        self.before.iter().find(|(name, _)| name == field)?.1.as_deref()
     }
 
     /// Notes what a field was, unless that is known already.
     pub fn note(&mut self, field: &str, was: Option<&str>) {
-        if self.before(field).is_none() {
+        if !self.has_changed(field) {
             self.before.push((field.to_owned(), was.map(str::to_owned)));
         }
     }
@@ -145,8 +150,9 @@ mod tests {
         original.note("annotations", Some("never"));
         let written = original.write();
         assert_eq!(Original::read(&written).unwrap(), original, "{written}");
-        assert_eq!(original.before("volumes"), Some(None));
-        assert_eq!(original.before("annotations"), Some(Some("*a")));
-        assert_eq!(original.before("metadata"), None);
+        assert!(original.has_changed("volumes"));
+        assert_eq!(original.before("volumes"), None);
+        assert_eq!(original.before("annotations"), Some("*a"));
+        assert!(!original.has_changed("metadata"));
     }
 }

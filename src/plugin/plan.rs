@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::asked;
+use super::boot;
 use super::names::check_name;
 use super::pod::{Container, PlacedProbe, Pod, SIDECAR};
 use super::probe::field;
 use crate::grammar::{Spec, options, variable, write};
 use crate::native::{Handler, Untranslatable};
-use crate::patience;
 use crate::probe::Probe;
 
 /// The wishes of the user.
@@ -243,5 +243,5 @@ impl<'p> Planner<'p, '_> {
 /// Returns how long the native probes let an app boot that has no startup probe: until liveness kills it, or for ever.
 fn native_boot(container: &Container) -> Duration {
     let liveness = container.probe(Probe::Liveness);
-    liveness.map_or(Duration::MAX, |placed| patience::boot(&placed.native.timing))
+    liveness.map_or(Duration::MAX, |placed| boot::allowed(&placed.native.timing))
 }

@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
+use super::boot::startup_failures;
 use super::probe;
 use super::yaml::{Data, Id, Tree};
-use crate::patience::{Asking, startup_failures};
+use crate::patience::Asking;
 use crate::probe::Probe;
 
 /// The object that `k8s/component` copies from too.
@@ -166,7 +167,8 @@ fn run_as_root(container: &mut Data, capabilities: &[&str]) {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::patience::{LIVEZ, READYZ, STARTUP_WAIT};
+    use crate::patience::{LIVEZ, READYZ};
+    use crate::plugin::boot::STARTUP_WAIT;
 
     #[test]
     fn the_source_is_what_the_program_takes_it_for() {

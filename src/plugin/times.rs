@@ -4,8 +4,9 @@ use std::fmt;
 use std::time::Duration;
 
 use super::asked::{self, Asked, Checks};
+use super::boot;
 use super::pod::{Container, PlacedProbe};
-use crate::grammar::{Kind, Spec, values};
+use crate::grammar::{Kind, Spec, Timing, values};
 use crate::patience::{self, Asking};
 use crate::probe::Probe;
 
@@ -94,7 +95,7 @@ impl<'a> Reader<'a> {
             None => Duration::ZERO,
             // The answer comes when the app does; the kubelet looks at a new container once a second.
             Some((_, Some((asked, _)))) if asked.wait > 0 => Duration::from_secs(1),
-            Some((placed, _)) => patience::until_passed(&placed.native.timing),
+            Some((placed, _)) => until_passed(&placed.native.timing),
         };
         let Some(placed) = self.container.probe(Probe::Readiness) else { return Time::Within(started) };
         let timing = &placed.native.timing;
@@ -102,7 +103,7 @@ impl<'a> Reader<'a> {
         let Some((asked, checks)) = self.asked(placed) else {
             // Readiness is asked at once when startup has passed.
             let first = if is_gated { timing.period } else { Duration::ZERO };
-            return Time::Within(started + patience::until_passed(timing).saturating_sub(first));
+            return Time::Within(started + until_passed(timing).saturating_sub(first));
         };
         let Some(answering) = checks.answering(&asked) else { return Time::Unknown };
         let passed = answering.iter().map(|spec| until_seen(spec)).max().unwrap_or_default();
@@ -113,7 +114,7 @@ impl<'a> Reader<'a> {
     fn boot(&self) -> Time {
         let Some(placed) = self.container.probe(Probe::Startup) else {
             return match self.container.probe(Probe::Liveness) {
-                Some(liveness) => Time::Within(patience::boot(&liveness.native.timing)),
+                Some(liveness) => Time::Within(boot::allowed(&liveness.native.timing)),
                 None => Time::Never,
             };
         };
@@ -133,6 +134,31 @@ impl<'a> Reader<'a> {
 fn until_seen(spec: &Spec) -> Duration {
     let has_witness = matches!(spec.target.kind, Kind::Http(_) | Kind::Tcp(_) | Kind::Grpc(_));
     let is_noticed_at_once = has_witness || !spec.target.is_asked();
-    let passed = patience::until_passed(&spec.timing);
+    let passed = until_passed(&spec.timing);
     if is_noticed_at_once { passed.saturating_sub(spec.timing.period) } else { passed }
+}
+
+/// Returns how long it takes at the most until successes have decided, after an app began to answer.
+fn until_passed(timing: &Timing) -> Duration {
+    timing.unhealthy_period.unwrap_or(timing.period) * timing.thresholds.success
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::tracker::Thresholds;
+
+    fn timing(period: u64, success: u32) -> Timing {
+        Timing {
+            period: Duration::from_secs(period),
+            thresholds: Thresholds { success, failure: 3 },
+            ..Timing::default()
+        }
+    }
+
+    #[test]
+    fn successes_need_their_periods() {
+        assert_eq!(until_passed(&timing(10, 1)), Duration::from_secs(10));
+        assert_eq!(until_passed(&timing(5, 3)), Duration::from_secs(15));
+    }
 }

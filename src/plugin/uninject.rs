@@ -176,7 +176,7 @@ impl Remover<'_, '_> {
         };
         if tree.entries(annotations).len() > 1 {
             editor.remove_entry(annotations, ANNOTATION);
-        } else if tree.entries(metadata).len() > 1 || self.original.before("metadata").is_none() {
+        } else if tree.entries(metadata).len() > 1 || !self.original.has_changed("metadata") {
             self.field(editor, metadata, "annotations");
         } else {
             self.field(editor, holder, "metadata");
@@ -185,8 +185,8 @@ impl Remover<'_, '_> {
 
     /// Makes a field what it was, where nothing but ours is in it.
     fn field(&mut self, editor: &mut Editor<'_, '_>, map: Id, name: &str) {
-        let is_ours = name != "shareProcessNamespace" || self.original.before(name).is_some();
-        match self.original.before(name).flatten() {
+        let is_ours = name != "shareProcessNamespace" || self.original.has_changed(name);
+        match self.original.before(name) {
             Some(was) => editor.set_source(map, name, was),
             None if is_ours => editor.remove_entry(map, name),
             None => {}

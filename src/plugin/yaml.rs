@@ -13,8 +13,7 @@ mod write;
 
 pub use data::Data;
 pub use edit::Editor;
-pub use read::YamlError;
-pub use tree::{Document, Id, MapEntry, Tree, Value};
+pub use tree::{Id, MapEntry, Tree};
 
 #[cfg(test)]
 mod tests;

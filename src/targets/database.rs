@@ -138,7 +138,7 @@ impl Attempt for Database {
 
     fn timed_out(&self, stage: &Stage<'_>, timeout: Duration) -> Outcome {
         let silent = || format!("timeout: connected, but the server said nothing within {timeout:?}");
-        Outcome::timeout(self.dial.unconnected(stage, timeout).unwrap_or_else(silent))
+        Outcome::timeout(stage.unconnected(timeout).unwrap_or_else(silent))
     }
 
     fn dial(&self) -> Option<&Dial> {

@@ -8,7 +8,6 @@ mod stream;
 mod tls;
 
 use std::sync::OnceLock;
-use std::time::Duration;
 
 use crate::blocking::Place;
 use crate::grammar::OptionReader;
@@ -19,7 +18,6 @@ use crate::grammar::url::Authority;
 use super::place::Inside;
 use super::{LocalPort, Progress, Stage};
 
-pub use connection::Connection;
 pub use stream::{BoxStream, Limited, Stream};
 pub use tls::Tls;
 
@@ -92,19 +90,6 @@ impl Dial {
         };
         stage.reach(Progress::Greeted);
         Ok(stream)
-    }
-
-    /// Returns why there was nobody to speak to when `timeout` had passed, if there was nobody.
-    pub fn unconnected(&self, stage: &Stage<'_>, timeout: Duration) -> Option<String> {
-        if !stage.has_reached(Progress::Connected) {
-            return Some(format!("timeout: no connection within {timeout:?}"));
-        }
-        let reason = || {
-            format!(
-                "timeout: connected, but the TLS handshake was not over within {timeout:?}; does it speak TLS?"
-            )
-        };
-        (!stage.has_reached(Progress::Greeted)).then(reason)
     }
 
     /// Returns the host and port, if it is not a unix socket.

@@ -71,8 +71,8 @@ impl Attempt for Dialogue {
             ));
         }
         Outcome::timeout(
-            self.dial
-                .unconnected(stage, timeout)
+            stage
+                .unconnected(timeout)
                 .unwrap_or_else(|| format!("timeout: connected, but no answer within {timeout:?}")),
         )
     }

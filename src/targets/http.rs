@@ -1,7 +1,7 @@
 //! `http://`, `https://` and `http+unix://`: one request as the kubelet makes it (`pkg/probe/http/http.go`),
 //! over a fresh connection.
 
-pub mod exchange;
+pub(crate) mod exchange;
 mod http2;
 mod request;
 mod status;
@@ -172,7 +172,7 @@ impl Attempt for Http {
         let missing =
             if has_head { "headers, but the body was not complete" } else { "connected, but no headers" };
         let unanswered = || format!("timeout: {missing} within {timeout:?}");
-        Outcome::timeout(self.dial.unconnected(stage, timeout).unwrap_or_else(unanswered))
+        Outcome::timeout(stage.unconnected(timeout).unwrap_or_else(unanswered))
     }
 
     fn dial(&self) -> Option<&Dial> {

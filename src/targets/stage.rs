@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, MutexGuard};
+use std::time::Duration;
 
 use crate::grammar::Secrets;
 use crate::lock::lock;
@@ -11,10 +12,10 @@ use crate::outcome::beginning;
 pub const MAX_SAID_BYTES: usize = 1024;
 
 /// The part that is searched for secrets, in bytes: one that is cut off at the end is not known any more.
-const SEARCHED: usize = 16 * MAX_SAID_BYTES;
+const MAX_SEARCHED_BYTES: usize = 16 * MAX_SAID_BYTES;
 
 /// The part of it that a reason repeats, in characters.
-const QUOTED: usize = 80;
+const MAX_QUOTED_CHARS: usize = 80;
 
 /// The progress of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -61,6 +62,19 @@ impl<'s> Stage<'s> {
         self.progress.load(Ordering::Relaxed) >= progress as u8
     }
 
+    /// Returns why there was nobody to speak to when `timeout` had passed, if there was nobody.
+    pub fn unconnected(&self, timeout: Duration) -> Option<String> {
+        if !self.has_reached(Progress::Connected) {
+            return Some(format!("timeout: no connection within {timeout:?}"));
+        }
+        let reason = || {
+            format!(
+                "timeout: connected, but the TLS handshake was not over within {timeout:?}; does it speak TLS?"
+            )
+        };
+        (!self.has_reached(Progress::Greeted)).then(reason)
+    }
+
     /// Notes that this run sends `value` in confidence.
     pub fn confide(&self, value: &[u8]) {
         self.heard().secrets.confide(value);
@@ -69,7 +83,7 @@ impl<'s> Stage<'s> {
     /// Notes what the app said so far, in the place of what was noted before, and returns its beginning as text and
     /// without secrets.
     pub fn hear(&self, words: &[u8]) -> String {
-        let text = String::from_utf8_lossy(&words[..words.len().min(SEARCHED)]).into_owned();
+        let text = String::from_utf8_lossy(&words[..words.len().min(MAX_SEARCHED_BYTES)]).into_owned();
         let text = self.secrets.hide(&text).unwrap_or(text);
         let mut heard = self.heard();
         let text = heard.secrets.hide(&text).unwrap_or(text);
@@ -90,14 +104,14 @@ impl<'s> Stage<'s> {
 /// Returns the beginning of `text` in quotes and on one line.
 pub fn quoted(text: &str) -> String {
     let mut quoted = String::from("\"");
-    for c in text.chars().take(QUOTED) {
+    for c in text.chars().take(MAX_QUOTED_CHARS) {
         if c.is_control() || c == char::REPLACEMENT_CHARACTER {
             quoted.extend(c.escape_default());
         } else {
             quoted.push(c);
         }
     }
-    quoted.push_str(if text.chars().nth(QUOTED).is_some() { "…\"" } else { "\"" });
+    quoted.push_str(if text.chars().nth(MAX_QUOTED_CHARS).is_some() { "…\"" } else { "\"" });
     quoted
 }
 
@@ -118,7 +132,7 @@ mod tests {
         );
         assert_eq!(stage.said().as_deref(), Some("-ERR (hidden) \"(hidden)\"\r\n"));
         let long = [b"x".repeat(MAX_SAID_BYTES - 3), b"hunter22".to_vec(), b"y".repeat(100_000)].concat();
-        assert_eq!(quoted(&stage.hear(&long)), format!("\"{}…\"", "x".repeat(QUOTED)));
+        assert_eq!(quoted(&stage.hear(&long)), format!("\"{}…\"", "x".repeat(MAX_QUOTED_CHARS)));
         let said = stage.said().unwrap();
         assert!(said.ends_with("x(hi…"), "{said}");
         assert_eq!(quoted(&stage.hear(b"\xff\0")), "\"\\u{fffd}\\u{0}\"");
