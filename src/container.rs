@@ -8,6 +8,7 @@ use tokio::time::{Duration, Instant};
 use crate::life::{Cause, Incarnation, Life, Refusal, Remembered, Sign, Step};
 use crate::lock::lock;
 use crate::memory::Place;
+use crate::witness::Sight;
 
 /// The shortest time between two lines of the log about refusals: anybody in the cluster can ask for one.
 const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(60);
@@ -16,32 +17,43 @@ const REFUSAL_LOG_INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Debug)]
 pub struct Container {
     name: Option<Arc<str>>,
+    is_witnessed: bool,
     life: Mutex<(Life, Place<Remembered>)>,
     incarnation: watch::Sender<Incarnation>,
     refusal_logged: Mutex<Option<Instant>>,
 }
 
 impl Container {
-    /// Goes on with what an earlier worker knew of it, or else begins its first incarnation.
-    /// `is_there` says whether its witnesses are there already.
-    pub fn new(
-        name: Option<Arc<str>>,
-        mut place: Place<Remembered>,
-        is_there: impl FnOnce() -> bool,
-    ) -> Self {
+    /// Goes on with what an earlier worker knew of it, or else begins its first incarnation. `sights` are those of its
+    /// checks now.
+    pub fn new(name: Option<Arc<str>>, mut place: Place<Remembered>, sights: &[Sight]) -> Self {
         let now = Instant::now();
         let life = place.recall().map(|remembered| Life::resume(remembered, now));
-        let mut life = life.unwrap_or_else(|| Life::first(now, is_there()));
+        let is_there = sights.iter().any(|sight| matches!(sight, Sight::There(_)));
+        let is_witnessed = sights.iter().any(|sight| *sight != Sight::Unwitnessed);
+        let mut life = life.unwrap_or_else(|| Life::first(now, is_there));
         let incarnation = watch::Sender::new(life.incarnation());
         if let Some(news) = life.take_news() {
             place.keep(&news);
         }
-        Self { name, life: Mutex::new((life, place)), incarnation, refusal_logged: Mutex::default() }
+        Self {
+            name,
+            is_witnessed,
+            life: Mutex::new((life, place)),
+            incarnation,
+            refusal_logged: Mutex::default(),
+        }
     }
 
     /// Returns the name by which `_CONTAINER` knows it; `None`: the pod as a whole.
     pub fn name(&self) -> Option<&str> {
         self.name.as_deref()
+    }
+
+    /// Returns whether a check that passes and has this `sight` shows that the container is there: a database does not
+    /// where an app could be seen.
+    pub fn is_shown_by(&self, sight: &Sight) -> bool {
+        *sight != Sight::Unwitnessed || !self.is_witnessed
     }
 
     /// Returns the present incarnation.

@@ -53,7 +53,7 @@ pub enum Sign<'a> {
     },
     /// Every witness that tells of the startup is there.
     Seen,
-    /// A check of the container has passed.
+    /// A check has passed that shows the container: by a witness of its own, or because no check of it has one.
     Passed,
     /// A witness that was noted while the container was well is gone, or is a different one.
     WitnessChanged,
@@ -168,9 +168,9 @@ pub struct Life {
     was_asked: bool,
     /// Whether the kubelet has ever asked one of its startup paths.
     is_wired: bool,
-    /// Since when every witness of this incarnation has been seen, or a check of it has passed.
+    /// Since when every witness of this incarnation that tells of the startup has been seen.
     seen: Option<Instant>,
-    /// Whether a check of this incarnation has passed.
+    /// Whether a check that shows the container has passed in this incarnation.
     has_passed: bool,
     told: Vec<Told>,
     last_question: Option<Instant>,
@@ -192,7 +192,7 @@ pub struct Remembered {
     pub is_wired: bool,
     /// Since when the incarnation has been seen.
     pub seen: Option<Instant>,
-    /// Whether a check of this incarnation has passed.
+    /// Whether a check that shows the container has passed in this incarnation.
     pub has_passed: bool,
     /// The answers that the kubelet got in this incarnation.
     pub told: Vec<Told>,
@@ -271,11 +271,14 @@ impl Life {
                 self.has_news = true;
                 Step::Same
             }
-            Sign::Seen | Sign::Passed => {
-                let has_passed = self.has_passed || matches!(sign, Sign::Passed);
-                self.has_news |= self.seen.is_none() || has_passed != self.has_passed;
-                self.has_passed = has_passed;
+            Sign::Seen => {
+                self.has_news |= self.seen.is_none();
                 self.seen.get_or_insert(now);
+                Step::Same
+            }
+            Sign::Passed => {
+                self.has_news |= !self.has_passed;
+                self.has_passed = true;
                 Step::Same
             }
             Sign::WitnessChanged if self.is_wired => Step::Same,

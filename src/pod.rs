@@ -194,7 +194,9 @@ impl Pod {
                 for (place, sight) in sights {
                     let entry = &self.entries[*place];
                     if entry.is_contradicted(sight) {
-                        entry.lose(sight);
+                        if entry.lose(sight) {
+                            self.changes.send_replace(());
+                        }
                         self.lookout.wake();
                     }
                 }
@@ -205,8 +207,9 @@ impl Pod {
     /// Notes which containers without startup checks are there now.
     pub(crate) fn note_seen(&self, sights: &[(usize, Sight)]) {
         for member in self.containers.iter().filter(|member| member.gate.is_absent()) {
-            let is_there =
+            let is_seen =
                 |place: &usize| sights.iter().any(|(at, sight)| at == place && sight.witness().is_some());
+            let is_there = |place: &usize| is_seen(place) || self.entries[*place].has_passed();
             if !member.telling.is_empty()
                 && member.container.seen().is_none()
                 && member.telling.iter().all(is_there)
@@ -281,7 +284,9 @@ impl Pod {
         Standing {
             incarnation: member.container.incarnation().id,
             has_started: member.gate.is_open(),
-            is_seen: member.telling.is_empty() || member.container.seen().is_some(),
+            is_seen: !member.gate.is_absent()
+                || member.telling.is_empty()
+                || member.container.seen().is_some(),
             is_wired: member.container.is_wired(),
         }
     }

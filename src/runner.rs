@@ -221,8 +221,9 @@ impl<A: Attempt> Runner<A> {
             }
         });
         self.nudge.is_done();
-        if sight.is_some() {
-            self.tell(passed, is_different, change);
+        if let Some(sight) = sight {
+            let shows_it = passed && self.container.is_shown_by(&sight);
+            self.tell(passed, shows_it, is_different, change);
         }
         self.log_change(&logged, change);
     }
@@ -238,7 +239,7 @@ impl<A: Attempt> Runner<A> {
     }
 
     /// Tells the container and those who wait of a run that was news.
-    fn tell(&mut self, passed: bool, is_different: bool, change: Change) {
+    fn tell(&mut self, passed: bool, shows_it: bool, is_different: bool, change: Change) {
         self.remember();
         if is_different {
             self.container.take(Sign::WitnessChanged, |_| self.check.target.clone());
@@ -246,6 +247,8 @@ impl<A: Attempt> Runner<A> {
         }
         if passed {
             self.nudge.set_lost(false);
+        }
+        if shows_it {
             self.container.note(Sign::Passed);
         }
         if change != Change::None || passed {

@@ -92,7 +92,9 @@ impl Facts<'_> {
             (Probe::Startup, Probe::Startup) => self.unhealthy(),
             // Without startup checks, others tell by their witnesses.
             (Probe::Startup, _) => {
-                let is_there = self.container.is_seen || matches!(self.sight, Some(Sight::There(_)));
+                let has_passed = self.is_current() && self.status.first_success.is_some();
+                let is_there =
+                    self.container.is_seen || has_passed || matches!(self.sight, Some(Sight::There(_)));
                 (!is_there).then_some(Why::NotThere)
             }
             (Probe::Liveness, _) => self.liveness_failure(),

@@ -16,7 +16,7 @@ use crate::probe::Probe;
 use crate::runner::Runner;
 use crate::status::Status;
 use crate::targets::Attempt;
-use crate::witness::{Listeners, Sight};
+use crate::witness::Listeners;
 
 /// The pod's place in memory; the containers follow.
 const POD: usize = 0;
@@ -90,11 +90,9 @@ fn containers<A: Attempt>(
 ) -> Vec<Arc<Container>> {
     let names: BTreeSet<_> = configured.iter().map(|(check, _)| check.container.clone()).collect();
     let container = |(place, name): (usize, Option<Arc<str>>)| {
-        let is_there = || {
-            let mut own = configured.iter().filter(|(check, _)| check.container == name);
-            own.any(|(_, target)| matches!(target.sight(listeners), Sight::There(_)))
-        };
-        Arc::new(Container::new(name.clone(), memory.place(FIRST_CONTAINER + place), is_there))
+        let own = configured.iter().filter(|(check, _)| check.container == name);
+        let sights: Vec<_> = own.map(|(_, target)| target.sight(listeners)).collect();
+        Arc::new(Container::new(name, memory.place(FIRST_CONTAINER + place), &sights))
     };
     names.into_iter().enumerate().map(container).collect()
 }

@@ -88,10 +88,13 @@ impl Entry {
     /// Returns whether it is worth looking out for its witness: a run could make the check healthy sooner than its
     /// schedule.
     pub fn awaits_witness(&self) -> bool {
+        !self.has_passed() || self.nudge.is_lost()
+    }
+
+    /// Returns whether it has passed in the present incarnation.
+    pub fn has_passed(&self) -> bool {
         let status = self.status.borrow();
-        let has_passed =
-            status.incarnation == self.container.incarnation().id && status.first_success.is_some();
-        !has_passed || self.nudge.is_lost()
+        status.incarnation == self.container.incarnation().id && status.first_success.is_some()
     }
 
     /// Returns whether its first result of the present incarnation is on its way.
@@ -129,12 +132,19 @@ impl Entry {
         self.container.take(Sign::WitnessChanged, |_| self.check.target.clone());
     }
 
-    /// Takes it that its witness is gone, or is a different one.
-    pub(super) fn lose(&self, sight: &Sight) {
+    /// Returns whether its witness was found gone, or a different one, and no run has passed since.
+    pub(super) fn is_lost(&self) -> bool {
+        self.nudge.is_lost()
+    }
+
+    /// Takes it that its witness is gone, or is a different one, and returns whether that is news.
+    pub(super) fn lose(&self, sight: &Sight) -> bool {
         self.witness_changed();
-        if !self.nudge.is_lost() {
+        let is_news = !self.is_lost();
+        if is_news {
             self.nudge.set_lost(true);
             tracing::debug!(check = self.check.name, ?sight, "who passed last is not there");
         }
+        is_news
     }
 }

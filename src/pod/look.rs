@@ -6,6 +6,9 @@ use super::{Entry, Pod, Scope};
 use crate::verdict::Facts;
 use crate::witness::Sight;
 
+/// The sight of a witness that an earlier look has missed.
+static LOST: Sight = Sight::Missing;
+
 /// The knowledge at one moment, when a question is asked.
 #[derive(Debug)]
 pub struct Look<'a> {
@@ -21,7 +24,7 @@ impl Look<'_> {
     pub fn facts<T>(&self, entry: &Entry, read: impl FnOnce(Facts<'_>) -> T) -> T {
         // They are in order, as the checks are.
         let found = self.sights.binary_search_by_key(&entry.place, |(place, _)| *place);
-        let sight = found.ok().map(|at| &self.sights[at].1);
+        let sight = found.ok().map(|at| &self.sights[at].1).or_else(|| entry.is_lost().then_some(&LOST));
         read(Facts {
             check: &entry.check,
             status: &entry.status.borrow(),

@@ -37,12 +37,12 @@ impl Direct {
         let path = request.uri().path_and_query().filter(|_| request.method() == Method::GET)?.as_str();
         let index = QUESTIONS.iter().position(|(question, _)| *question == path)?;
         let (_, probe) = QUESTIONS[index];
-        // The router takes the question itself where it answers.
-        if !self.state.pod.passes(probe, Scope::Pod) {
-            return None;
-        }
+        // First, as in the router: it may begin an incarnation. Where the router answers, it is asked twice at once.
         if question::is_kubelet(&self.state, probe, request.headers()) {
             self.state.pod.kubelet_asks(Scope::Pod, None);
+        }
+        if !self.state.pod.passes(probe, Scope::Pod) {
+            return None;
         }
         self.answered[index].inc();
         let mut response = Response::new(Body::from("ok"));

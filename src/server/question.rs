@@ -26,7 +26,7 @@ pub(super) struct Query {
     pub(super) verbose: bool,
     pub(super) excluded: Vec<String>,
     pub(super) container: Option<String>,
-    /// How long to wait until the probe passes.
+    /// How long to wait until the container has started; other questions are answered at once.
     pub(super) wait: Duration,
 }
 
@@ -62,15 +62,15 @@ fn wait(value: &str) -> Duration {
     seconds.unwrap_or_default().min(MAX_WAIT)
 }
 
-/// Waits until a probe passes, the time is over, or the sidecar ends.
-pub(super) async fn wait_until_passes(pod: &Pod, asked: Probe, scope: Scope, wait: Duration) {
+/// Waits until the container has started, the time is over, or the sidecar exits.
+pub(super) async fn wait_until_started(pod: &Pod, scope: Scope, wait: Duration) {
     if wait.is_zero() {
         return;
     }
     let deadline = Instant::now() + wait;
-    let _caller = (!pod.passes(asked, scope)).then(|| pod.lookout().hurry());
-    let has_ended = || pod.passes(asked, scope) || pod.is_shutting_down();
-    if until(has_ended, pod.changes(), deadline).await && asked == Probe::Startup {
+    let _caller = (!pod.passes(Probe::Startup, scope)).then(|| pod.lookout().hurry());
+    let has_ended = || pod.passes(Probe::Startup, scope) || pod.is_shutting_down();
+    if until(has_ended, pod.changes(), deadline).await {
         settle(pod, scope, deadline).await;
     }
 }

@@ -15,7 +15,7 @@ use axum::routing::{MethodRouter, get, post};
 
 use super::answer::{self, WITHHELD};
 use super::large::{self, Places};
-use super::question::{self, Query, wait_until_passes};
+use super::question::{self, Query, wait_until_started};
 use super::{AppState, document};
 use crate::life::StartupPath;
 use crate::page;
@@ -104,7 +104,9 @@ fn whole(probe: Probe) -> MethodRouter<Arc<AppState>> {
         if is_kubelet {
             state.pod.kubelet_asks(scope, path);
         }
-        wait_until_passes(&state.pod, probe, scope, query.wait).await;
+        if probe == Probe::Startup {
+            wait_until_started(&state.pod, scope, query.wait).await;
+        }
         let (passes, body) = if query.is_plain() && state.pod.passes(probe, scope) {
             (true, "ok".to_owned())
         } else {

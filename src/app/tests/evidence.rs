@@ -201,3 +201,42 @@ async fn image_pulls_and_other_init_containers_are_nobodys_initial_delay() {
     assert!(rig.kubelet(Probe::Liveness));
     assert_eq!(rig.incarnation(), 1);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_database_that_answers_is_no_sign_of_an_app_that_could_be_seen() {
+    let (live, database) = (Script::witnessed(&[Step::Pass]), Script::new(&[Step::Pass]));
+    let timing = Timing { initial_delay: Duration::from_secs(50), ..Timing::default() };
+    let rig =
+        Rig::start(&[(timed(Probe::Liveness, timing), &live), (check(Probe::Readiness, "db"), &database)]);
+    rig.at(40_000).await;
+    assert!(
+        !rig.kubelet(Probe::Startup),
+        "nothing listens yet; this is the first question, 40 s after the sidecar"
+    );
+    rig.at(60_000).await;
+    assert!(live.began(rig.zero).is_empty());
+    assert!(!rig.kubelet(Probe::Startup));
+    rig.at(125_000).await;
+    assert!(rig.kubelet(Probe::Liveness), "it fails, and the startupProbe is to judge the start");
+    live.listen(1);
+    rig.at(125_300).await;
+    assert!(rig.kubelet(Probe::Startup));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_readiness_has_missed_is_known_to_the_log_and_the_metrics() {
+    let ready = Script::witnessed(&[Step::Pass]);
+    let rig = Rig::start(&[(check(Probe::Readiness, "r"), &ready)]);
+    ready.listen(1);
+    rig.at(1_000).await;
+    assert!(rig.kubelet(Probe::Readiness));
+    let mut changes = rig.pod.changes();
+    changes.mark_unchanged();
+    ready.close();
+    assert!(!rig.kubelet(Probe::Readiness));
+    assert!(changes.has_changed().unwrap(), "the log is told");
+    assert!(!rig.pod.passes_as_known(Probe::Readiness, crate::pod::Scope::Pod));
+    ready.listen(1);
+    rig.at(2_000).await;
+    assert!(rig.pod.passes_as_known(Probe::Readiness, crate::pod::Scope::Pod));
+}

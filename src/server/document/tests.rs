@@ -27,7 +27,7 @@ fn check(probe: Probe, name: &str) -> Check {
 
 /// Returns a state whose checks have had the given runs, all of them in the first incarnation.
 fn state(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>) -> AppState {
-    let container = Arc::new(Container::new(None, Memory::default().place(1), || false));
+    let container = Arc::new(Container::new(None, Memory::default().place(1), &[]));
     let published = checks.into_iter().enumerate().map(|(place, (check, outcomes))| {
         let mut status = Status::new(&check, container.incarnation());
         for outcome in outcomes {
