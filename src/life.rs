@@ -138,7 +138,8 @@ impl Told {
 
     /// Compares what was seen then with what is seen now.
     fn compare(&self, seen: &[Sight]) -> Comparison {
-        let Some(then) = self.witnesses.as_ref().filter(|then| then.len() == seen.len()) else {
+        // Of many only the first may have been kept for this worker.
+        let Some(then) = self.witnesses.as_ref().filter(|then| then.len() <= seen.len()) else {
             return Comparison::Unknown;
         };
         if seen.contains(&Sight::Unwitnessed) {
@@ -161,21 +162,9 @@ enum Comparison {
 
 /// All that is known of the lives of one container.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "facts that do not depend on each other")]
 pub struct Life {
-    incarnation: Incarnation,
-    /// Whether the kubelet has ever asked about it.
-    was_asked: bool,
-    /// Whether the kubelet has ever asked one of its startup paths.
-    is_wired: bool,
-    /// Since when every witness of this incarnation that tells of the startup has been seen.
-    seen: Option<Instant>,
-    /// Whether a check that shows the container has passed in this incarnation.
-    has_passed: bool,
-    told: Vec<Told>,
+    known: Remembered,
     last_question: Option<Instant>,
-    /// The longest time between two questions while the container was well.
-    usual_gap: Duration,
     pace: Pace,
     /// Whether the next worker would have to know more than it was told.
     has_news: bool,
@@ -190,62 +179,58 @@ pub struct Remembered {
     pub was_asked: bool,
     /// Whether the kubelet has ever asked one of its startup paths.
     pub is_wired: bool,
-    /// Since when the incarnation has been seen.
+    /// Since when every witness of this incarnation that tells of the startup has been seen.
     pub seen: Option<Instant>,
     /// Whether a check that shows the container has passed in this incarnation.
     pub has_passed: bool,
     /// The answers that the kubelet got in this incarnation.
     pub told: Vec<Told>,
+    /// The longest time between two questions while the container was well; 0 where it never was.
+    pub usual_gap: Duration,
+    /// The same while it was not, but for the pauses.
+    pub early_gap: Duration,
 }
 
 impl Life {
     /// Begins the first incarnation; `is_joined` says that the container is there already.
     pub const fn first(now: Instant, is_joined: bool) -> Self {
-        Self {
+        let known = Remembered {
             incarnation: Incarnation { id: 1, number: 1, began: now, is_joined },
             was_asked: false,
             is_wired: false,
             seen: None,
             has_passed: false,
             told: Vec::new(),
-            last_question: None,
             usual_gap: Duration::ZERO,
-            pace: Pace::full(now),
-            has_news: true,
-        }
+            early_gap: Duration::ZERO,
+        };
+        Self { known, last_question: None, pace: Pace::full(now), has_news: true }
     }
 
-    /// Goes on where an earlier worker was.
-    pub fn resume(remembered: Remembered, now: Instant) -> Self {
-        let Remembered { incarnation, was_asked, is_wired, seen, has_passed, told } = remembered;
-        Self { incarnation, was_asked, is_wired, seen, has_passed, told, ..Self::first(now, false) }
+    /// Goes on where an earlier worker was. A pause that it died in is counted from now.
+    pub fn resume(known: Remembered, now: Instant) -> Self {
+        let last_question = known.was_asked.then_some(now);
+        Self { known, last_question, ..Self::first(now, false) }
     }
 
     /// Returns what the next worker has to know, where that has changed since it was taken last.
     pub fn take_news(&mut self) -> Option<Remembered> {
-        std::mem::take(&mut self.has_news).then(|| Remembered {
-            incarnation: self.incarnation,
-            was_asked: self.was_asked,
-            is_wired: self.is_wired,
-            seen: self.seen,
-            has_passed: self.has_passed,
-            told: self.told.clone(),
-        })
+        std::mem::take(&mut self.has_news).then(|| self.known.clone())
     }
 
     /// Returns the present incarnation.
     pub const fn incarnation(&self) -> Incarnation {
-        self.incarnation
+        self.known.incarnation
     }
 
     /// Returns since when the container of this incarnation has been seen.
     pub const fn seen(&self) -> Option<Instant> {
-        self.seen
+        self.known.seen
     }
 
     /// Returns whether the kubelet has ever asked for the startup of this container.
     pub const fn is_wired(&self) -> bool {
-        self.is_wired
+        self.known.is_wired
     }
 
     /// Returns whether a question of the kubelet at `now` would come after a pause: nobody asks about a container in its
@@ -253,8 +238,9 @@ impl Life {
     pub fn is_pause(&self, now: Instant) -> bool {
         /// The delay of a busy kubelet.
         const TOLERANCE: Duration = Duration::from_secs(2);
-        let gap = self.gap(now);
-        !self.usual_gap.is_zero() && gap.is_some_and(|gap| gap > self.usual_gap * 3 / 2 + TOLERANCE)
+        let Remembered { usual_gap, early_gap, .. } = self.known;
+        let usual = if usual_gap.is_zero() { early_gap } else { usual_gap };
+        !usual.is_zero() && self.gap(now).is_some_and(|gap| gap > usual * 3 / 2 + TOLERANCE)
     }
 
     fn gap(&self, now: Instant) -> Option<Duration> {
@@ -266,30 +252,30 @@ impl Life {
         match sign {
             Sign::Asked { path, seen } => self.asked(path, seen, now),
             Sign::Told { path, seen } => {
-                self.told.retain(|told| told.path != path);
-                self.told.push(Told::new(path, seen));
+                self.known.told.retain(|told| told.path != path);
+                self.known.told.push(Told::new(path, seen));
                 self.has_news = true;
                 Step::Same
             }
             Sign::Seen => {
-                self.has_news |= self.seen.is_none();
-                self.seen.get_or_insert(now);
+                self.has_news |= self.known.seen.is_none();
+                self.known.seen.get_or_insert(now);
                 Step::Same
             }
             Sign::Passed => {
-                self.has_news |= !self.has_passed;
-                self.has_passed = true;
+                self.has_news |= !self.known.has_passed;
+                self.known.has_passed = true;
                 Step::Same
             }
-            Sign::WitnessChanged if self.is_wired => Step::Same,
+            Sign::WitnessChanged if self.known.is_wired => Step::Same,
             Sign::WitnessChanged => self.begin(Cause::WitnessChanged, now),
         }
     }
 
     fn asked(&mut self, path: Option<StartupPath>, seen: &[Sight], now: Instant) -> Step {
-        let is_first = !self.was_asked;
+        let is_first = !self.known.was_asked;
         let pause = self.gap(now).filter(|_| self.is_pause(now));
-        let was_wired = self.is_wired;
+        let was_wired = self.known.is_wired;
         self.note_question(path.is_some(), pause.is_some(), now);
         let is_missing = !seen.is_empty() && seen.iter().all(|sight| *sight == Sight::Missing);
         match (path, pause) {
@@ -301,34 +287,36 @@ impl Life {
     }
 
     fn note_question(&mut self, is_startup: bool, is_pause: bool, now: Instant) {
-        if self.has_passed && !is_pause {
-            self.usual_gap = self.usual_gap.max(self.gap(now).unwrap_or_default());
-        }
-        self.has_news |= !self.was_asked || (is_startup && !self.is_wired);
-        self.was_asked = true;
-        self.is_wired |= is_startup;
+        let gap = self.gap(now).filter(|_| !is_pause).unwrap_or_default();
+        let Remembered { usual_gap, early_gap, has_passed, .. } = &mut self.known;
+        let longest = if *has_passed { usual_gap } else { early_gap };
+        self.has_news |= gap > *longest;
+        *longest = gap.max(*longest);
+        self.has_news |= !self.known.was_asked || (is_startup && !self.known.is_wired);
+        self.known.was_asked = true;
+        self.known.is_wired |= is_startup;
         self.last_question = Some(now);
     }
 
     /// Begins the first incarnation anew at the first question: image pulls and other init containers are nobody's
     /// initial delay.
     fn first_question(&mut self, now: Instant) -> Step {
-        if self.has_passed || self.incarnation.is_joined {
+        if self.known.has_passed || self.known.incarnation.is_joined {
             return Step::Same;
         }
-        let seen = self.seen;
+        let seen = self.known.seen;
         let step = self.begin(Cause::FirstQuestion, now);
-        self.incarnation.number -= 1;
-        self.seen = seen;
+        self.known.incarnation.number -= 1;
+        self.known.seen = seen;
         step
     }
 
     fn asked_startup(&mut self, path: StartupPath, was_wired: bool, seen: &[Sight], now: Instant) -> Step {
-        let comparison = match self.told.iter().find(|told| told.path == path) {
+        let comparison = match self.known.told.iter().find(|told| told.path == path) {
             Some(told) => told.compare(seen),
             // The sidecar itself was restarted: an earlier one told the kubelet, and a witness would have shown more.
             None if !was_wired
-                && self.has_passed
+                && self.known.has_passed
                 && seen.iter().all(|sight| *sight == Sight::Unwitnessed) =>
             {
                 Comparison::Unknown
@@ -344,10 +332,10 @@ impl Life {
     }
 
     fn begin(&mut self, cause: Cause, now: Instant) -> Step {
-        let Incarnation { id, number, .. } = self.incarnation;
-        self.incarnation = Incarnation { id: id + 1, number: number + 1, began: now, is_joined: false };
-        (self.seen, self.has_passed) = (None, false);
-        self.told.clear();
+        let Incarnation { id, number, .. } = self.known.incarnation;
+        self.known.incarnation = Incarnation { id: id + 1, number: number + 1, began: now, is_joined: false };
+        (self.known.seen, self.known.has_passed) = (None, false);
+        self.known.told.clear();
         self.has_news = true;
         Step::Begins(cause)
     }

@@ -166,6 +166,20 @@ fn where_nobody_asks_for_the_startup_the_end_of_a_pause_is_the_start_of_a_contai
 }
 
 #[test]
+fn the_end_of_a_back_off_is_seen_where_the_container_was_never_well_and_by_the_next_worker() {
+    let missing = &[Sight::Missing];
+    let pause = |seconds| Step::Begins(Cause::AskedAfterPause(Duration::from_secs(seconds)));
+    let mut it = first();
+    it.asked();
+    assert_eq!(it.after(5).asked_seeing(missing), Step::Same);
+    assert_eq!(it.after(20).asked_seeing(missing), pause(20));
+    assert_eq!(it.after(5).asked_seeing(missing), Step::Same);
+    let news = it.life.take_news().expect("a new incarnation");
+    it.life = Life::resume(news, it.now);
+    assert_eq!(it.after(40).asked_seeing(missing), pause(40), "the worker died in the back-off");
+}
+
+#[test]
 fn after_a_restart_of_the_sidecar_a_first_question_for_the_startup_is_no_first_one() {
     for (seen, expected) in [
         (Sight::Unwitnessed, Step::Begins(Cause::AskedAgainUnwitnessed)),
@@ -191,6 +205,9 @@ fn the_next_worker_goes_on_from_what_was_remembered() {
 #[test]
 fn the_next_worker_is_told_only_what_is_new() {
     let mut it = Case::started(&[there(1)]);
+    it.after(1).asked();
+    it.take(Sign::Passed);
+    it.after(1).asked();
     assert!(it.life.take_news().is_some());
     it.take(Sign::Passed);
     it.after(1).asked();

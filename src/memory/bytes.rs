@@ -9,6 +9,9 @@ use crate::outcome::{CUT, whole_characters};
 use crate::snapshot::MAX_PAYLOAD;
 use crate::witness::{Process, Witness};
 
+/// The number of sockets of a witness that are kept: one that is the same is enough.
+const MAX_INODES: usize = 8;
+
 /// A writer that puts parts behind each other.
 #[derive(Debug)]
 pub struct Writer {
@@ -59,8 +62,11 @@ impl Writer {
     pub fn witness(&mut self, witness: &Witness) {
         match witness {
             Witness::Sockets(inodes) => {
-                self.byte(u8::try_from(inodes.len()).unwrap_or(u8::MAX));
-                inodes.iter().take(u8::MAX.into()).for_each(|inode| self.number(*inode));
+                let kept = &inodes[..inodes.len().min(MAX_INODES)];
+                self.byte(u8::try_from(kept.len()).unwrap_or(u8::MAX));
+                for inode in kept {
+                    self.number(*inode);
+                }
             }
             Witness::Process(process) => {
                 self.byte(0);
@@ -70,9 +76,22 @@ impl Writer {
         }
     }
 
+    /// Returns how many bytes a witness takes.
+    pub fn bytes_of(witness: &Witness) -> usize {
+        match witness {
+            Witness::Sockets(inodes) => 1 + 8 * inodes.len().min(MAX_INODES),
+            Witness::Process(_) => 1 + 8 + 8,
+        }
+    }
+
+    /// Returns how many bytes are left.
+    pub fn room(&self) -> usize {
+        MAX_PAYLOAD.saturating_sub(self.bytes.len())
+    }
+
     /// Puts as much of a text as there is room for; nothing can follow it.
     pub fn text(&mut self, text: &str) {
-        let room = MAX_PAYLOAD.saturating_sub(self.bytes.len());
+        let room = self.room();
         if text.len() <= room {
             self.bytes.extend_from_slice(text.as_bytes());
             return;

@@ -3,6 +3,7 @@
 use super::Remember;
 use super::bytes::{Reader, Writer};
 use crate::life::{Incarnation, Remembered, StartupPath, Told};
+use crate::witness::Witness;
 
 /// `/startupz` itself, in place of a check's number.
 const WHOLE: u64 = u64::MAX;
@@ -11,8 +12,8 @@ const WHOLE: u64 = u64::MAX;
 /// often.
 const MAX_TOLD: usize = 4;
 
-/// The number of witnesses that are kept in all.
-const MAX_WITNESSES: usize = 5;
+/// The bytes of an answer beside its witnesses, at most: what begins it, its path, and their number.
+const TOLD_BYTES: usize = 1 + 8 + 2;
 
 impl Remember for Remembered {
     fn write(&self, writer: &mut Writer) {
@@ -22,16 +23,18 @@ impl Remember for Remembered {
         writer.number(number);
         writer.instant(began);
         writer.optional(self.seen, Writer::instant);
-        let mut left = MAX_WITNESSES;
-        for told in self.told.iter().take(MAX_TOLD) {
+        writer.duration(self.usual_gap);
+        writer.duration(self.early_gap);
+        let kept = &self.told[..self.told.len().min(MAX_TOLD)];
+        for (index, told) in kept.iter().enumerate() {
+            let share = (writer.room().saturating_sub(1) / (kept.len() - index)).saturating_sub(TOLD_BYTES);
             writer.byte(1);
             writer.number(match told.path {
                 StartupPath::Whole => WHOLE,
                 StartupPath::Check(index) => index.into(),
             });
-            let witnesses = told.witnesses.as_ref().filter(|all| all.len() <= left);
-            writer.optional(witnesses, |writer, witnesses| {
-                left -= witnesses.len();
+            let witnesses = told.witnesses.as_ref().map(|all| those_that_fit(all, share));
+            writer.optional(witnesses.filter(|kept| !kept.is_empty()), |writer, witnesses| {
                 writer.byte(u8::try_from(witnesses.len()).unwrap_or(u8::MAX));
                 for witness in witnesses {
                     writer.witness(witness);
@@ -45,6 +48,7 @@ impl Remember for Remembered {
         let [is_joined, was_asked, is_wired, has_passed] = reader.flags()?;
         let (id, number, began) = (reader.number()?, reader.number()?, reader.instant()?);
         let seen = reader.optional(Reader::instant)?;
+        let (usual_gap, early_gap) = (reader.duration()?, reader.duration()?);
         let mut told = Vec::new();
         while reader.byte()? == 1 {
             let path = match reader.number()? {
@@ -58,6 +62,17 @@ impl Remember for Remembered {
             told.push(Told { path, witnesses });
         }
         let incarnation = Incarnation { id, number, began, is_joined };
-        Some(Self { incarnation, was_asked, is_wired, seen, has_passed, told })
+        Some(Self { incarnation, was_asked, is_wired, seen, has_passed, told, usual_gap, early_gap })
     }
+}
+
+/// Returns the first witnesses that `room` bytes can hold: where there are more, these few speak for all.
+fn those_that_fit(witnesses: &[Witness], room: usize) -> &[Witness] {
+    let mut left = room;
+    let fits = |witness: &&Witness| {
+        let rest = left.checked_sub(Writer::bytes_of(witness));
+        left = rest.unwrap_or_default();
+        rest.is_some()
+    };
+    &witnesses[..witnesses.iter().take_while(fits).count()]
 }

@@ -94,8 +94,19 @@ fn the_life_of_a_container_comes_back_with_what_the_kubelet_was_told() {
             told(StartupPath::Whole, Some(vec![sockets, Witness::Process(Process::new(7, 99))])),
             told(StartupPath::Check(5), None),
         ],
+        usual_gap: Duration::from_secs(5),
+        early_gap: Duration::from_millis(10_001),
     };
-    assert_eq!(recalled(&remembered), Some(remembered));
+    assert_eq!(recalled(&remembered).as_ref(), Some(&remembered));
+
+    let many = |count: u64| (0..count).map(|inode| Witness::Sockets((inode..inode + 20).collect())).collect();
+    let paths = [StartupPath::Whole, StartupPath::Check(1), StartupPath::Check(2), StartupPath::Check(3)];
+    let crowded = Remembered { told: paths.map(|path| told(path, Some(many(30)))).into(), ..remembered };
+    let recalled = recalled(&crowded).expect("there is room for some of each");
+    assert_eq!(recalled.told.len(), 4);
+    for told in recalled.told {
+        assert_eq!(told.witnesses.expect("some")[0], Witness::Sockets((0..8).collect()));
+    }
 }
 
 #[test]
