@@ -46,20 +46,16 @@ The sidecar, an item of initContainers:
     {{- end }}
 {{- end }}
 
-{{/* What others refer to comes first: Kubernetes puts in only what stands before. */}}
+{{/* Every $ is doubled, so that the sidecar resolves $(NAME) and not Kubernetes, which knows nothing of URLs and secrets. */}}
 {{- define "health-proxy.env" -}}
 {{- range $name, $value := .checks }}
-{{- if kindIs "map" $value }}
 - name: {{ $name }}
+  {{- if kindIs "map" $value }}
   valueFrom:
     {{- toYaml $value | nindent 4 }}
-{{- end }}
-{{- end }}
-{{- range $name, $value := .checks }}
-{{- if not (kindIs "map" $value) }}
-- name: {{ $name }}
-  value: {{ $value | toString | quote }}
-{{- end }}
+  {{- else }}
+  value: {{ $value | toString | replace "$" "$$" | quote }}
+  {{- end }}
 {{- end }}
 {{- if ne (int .port) 9809 }}
 - name: HEALTH_PROXY_LISTEN
