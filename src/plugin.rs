@@ -40,14 +40,14 @@ kubectl health-proxy moves probes to the health-proxy sidecar and back, and says
 
 Usage:
   kubectl health-proxy inject [-f FILE]…    add the sidecar; native probes become its checks
-  kubectl health-proxy uninject [-f FILE]…  the way back: the native probes are there again
-  kubectl health-proxy explain [-f FILE]…   how long everything takes, and what is dangerous (exit status 1)
+  kubectl health-proxy uninject [-f FILE]…  undo inject: restore the native probes
+  kubectl health-proxy explain [-f FILE]…   how long restarts take; exit status 1 if something is dangerous
   kubectl health-proxy status [NAME | -l SELECTOR] [-n NAMESPACE | -A] [--watch] [-o json]
-                                            what the sidecars of a cluster say, failing first (exit status 1)
+                                            what the sidecars say, failing first; exit status 1 if a pod is not ready
   kubectl health-proxy --help, --version
 
-Without -f the manifests come from standard input. They go to standard output, what is said of them to
-standard error. All kinds with a pod template are understood; what else is in the files stays as it is.
+Without -f the manifests come from standard input. The result goes to standard output, comments on it to
+standard error. All kinds with a pod template are understood; everything else in the files stays unchanged.
 
 Options of inject:
   --image IMAGE         the sidecar's image

@@ -49,7 +49,7 @@ Options
                     (livez, readyz, startupz, status)
   --wait SECONDS    ask again until the status is 200, for so long at most, also while
                     the sidecar is only starting
-  --json            the status as the document that it is
+  --json            the status as JSON
 
 HEALTH_PROXY_LISTEN says where the sidecar listens, as in its own environment.
 ";
@@ -60,7 +60,7 @@ Usage: health-proxy drain
 
 Turns /readyz red, so that the pod gets no new traffic; /livez stands. It ends with the pod.
 Made for preStop: exec: command: [/health-proxy, drain]
-Exit status: 0 once the sidecar drains, 1 if it does not answer.
+Exit status: 0 once the sidecar drains, 1 if it does not answer or refuses, 2 for a wrong command.
 ";
 
 /// The help of `demo`.

@@ -1,5 +1,8 @@
 //! The pages say what the program does: whatever has a name there exists, and whatever exists has its place there.
 
+#[path = "../fixtures/expand.rs"]
+mod expand;
+
 use std::collections::BTreeSet;
 use std::ffi::OsString;
 use std::fs;
@@ -161,14 +164,8 @@ fn every_recipe_is_a_configuration() {
     for recipe in recipes {
         let env: Vec<Value> =
             serde_saphyr::from_str(recipe).unwrap_or_else(|error| panic!("{recipe}: {error}"));
-        let pair = |entry: &Value| {
-            let name = entry["name"].as_str().expect("a name").to_owned();
-            let value = entry["value"].as_str().map(str::to_owned);
-            // What comes from elsewhere may be anything.
-            assert!(value.is_some() || entry["valueFrom"].is_object(), "{recipe}");
-            (name, value.unwrap_or_else(|| "p@ss/word".to_owned()))
-        };
-        let env: Vec<_> = env.iter().map(pair).collect();
+        // What comes from elsewhere may be anything.
+        let env = expand::variables(&env, "p@ss/word?#%");
         let env: Vec<_> = env.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
         assert_eq!(problems(&env), [""; 0], "{recipe}");
     }
@@ -178,7 +175,7 @@ fn every_recipe_is_a_configuration() {
 fn the_configuration_of_the_front_door_is_one() {
     let readme = read("README.md");
     let block =
-        blocks(&readme, "sh").into_iter().find(|block| block.starts_with("LIVENESS_")).expect("a block");
+        blocks(&readme, "ini").into_iter().find(|block| block.starts_with("LIVENESS_")).expect("a block");
     let variable = |line: &'static str| {
         let line = line.split("   #").next().unwrap_or_default().trim_end();
         line.split_once('=').expect("a variable")

@@ -14,6 +14,8 @@ mod content;
 mod database;
 mod demo;
 mod exec;
+#[path = "../fixtures/expand.rs"]
+mod expand;
 mod file;
 mod goodbye;
 mod grpc;

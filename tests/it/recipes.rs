@@ -11,6 +11,7 @@ use nix::unistd::{User, geteuid};
 use serde_json::Value;
 
 use crate::attempt::Directory;
+use crate::expand;
 use crate::servers::{Server, free_port};
 use crate::sidecar::{Sidecar, eventually};
 
@@ -22,22 +23,17 @@ fn paragraph(title: &str) -> String {
     rest.to_owned()
 }
 
-/// Returns the variables of the recipe that begins with `title`, with ports of the test for the servers' own. What comes
-/// from a Secret is `secret`.
+/// Returns the variables of the recipe that begins with `title`, as its container sees them, with ports of the test for
+/// the servers' own. What comes from a Secret is `secret`.
 fn recipe<const PORTS: usize>(title: &str, ports: [(u16, u16); PORTS]) -> Vec<(String, String)> {
     let rest = paragraph(title);
     let block = rest.split("```yaml\n").nth(1).and_then(|rest| rest.split("```").next()).expect("a block");
     let env: Vec<Value> = serde_saphyr::from_str(block).expect("a list");
-    let text = |entry: &Value, field: &str| entry[field].as_str().map(str::to_owned);
-    let variable = |entry: &Value| {
-        let mut value = text(entry, "value").unwrap_or_else(|| "secret".to_owned());
-        for (own, port) in ports {
-            value = value.replace(&format!(":{own}"), &format!(":{port}"));
-        }
-        (text(entry, "name").expect("a name"), value)
-    };
-    let variables: Vec<_> = env.iter().map(variable).collect();
+    let mut variables = expand::variables(&env, "secret");
     for (own, port) in ports {
+        for (_, value) in &mut variables {
+            *value = value.replace(&format!(":{own}"), &format!(":{port}"));
+        }
         let is_there = variables.iter().any(|(_, value)| value.contains(&format!(":{port}")));
         assert!(is_there, "{own} is not in {variables:?}");
     }

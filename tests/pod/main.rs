@@ -7,6 +7,8 @@
 )]
 
 mod answers;
+#[path = "../fixtures/expand.rs"]
+mod expand;
 mod foreign;
 mod history;
 mod kubelet;

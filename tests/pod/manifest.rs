@@ -7,6 +7,7 @@ use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Probe, Service};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use serde_json::{Value, json};
 
+use crate::expand::expand;
 use crate::render::{render, repository};
 
 const SIDECAR: &str = "health-proxy";
@@ -191,22 +192,6 @@ fn value_of(variable: &EnvVar, before: &BTreeMap<String, String>, addresses: &[I
         Some(other) => panic!("{other}, which the stand-in does not know"),
         None => expand(variable.value.as_deref().expect("only plain values and fields"), before),
     }
-}
-
-/// Replaces `$(NAME)` as the kubelet does: what does not exist stays as it is, and `$$` is a dollar.
-fn expand(value: &str, known: &BTreeMap<String, String>) -> String {
-    let Some((text, rest)) = value.split_once('$') else {
-        return value.to_owned();
-    };
-    let reference = rest.strip_prefix('(').and_then(|rest| rest.split_once(')'));
-    let (put, rest) = match (rest.strip_prefix('$'), reference) {
-        (Some(rest), _) => ("$".to_owned(), rest),
-        (None, Some((name, rest))) => {
-            (known.get(name).cloned().unwrap_or_else(|| format!("$({name})")), rest)
-        }
-        (None, None) => ("$".to_owned(), rest),
-    };
-    format!("{text}{put}{}", expand(rest, known))
 }
 
 /// Returns the variables that every container gets for a Service in its namespace.
