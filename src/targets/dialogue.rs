@@ -119,8 +119,12 @@ impl Script {
             if let Cow::Owned(fresh) = &bytes {
                 stage.confide(fresh);
             }
-            let sent = stream.write_all(&bytes).await;
-            sent.map_err(|error| format!("sending failed: {}", io_reason(&error)))?;
+            // TLS may hold back the end of a long text.
+            let sent = async {
+                stream.write_all(&bytes).await?;
+                stream.flush().await
+            };
+            sent.await.map_err(|error| format!("sending failed: {}", io_reason(&error)))?;
         }
         let Some(expect) = &self.expect else { return Ok(()) };
         let mut answer = Vec::new();

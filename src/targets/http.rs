@@ -90,6 +90,7 @@ impl Http {
         method: &Method,
         stage: &Stage<'_>,
     ) -> Result<Answer, String> {
+        stage.reach(Progress::Begun);
         let is_own = self.is_own(url);
         let (stream, host) = if is_own {
             (self.dial.open(stage).await, Cow::Borrowed(&*self.host))
