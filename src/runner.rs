@@ -328,7 +328,7 @@ pub async fn attempt(check: &Check, target: &impl Attempt) -> Run {
     };
     let said = stage.said().filter(|_| !outcome.passed()).map(Arc::from);
     let duration = began.elapsed();
-    let outcome = outcome.with_text(|text| check.secrets.hide(text));
+    let outcome = outcome.with_text(|text| stage.hide(text));
     let outcome = outcome.with_text(|text| options::spelt_out(text, &variable(check.probe, &check.name)));
     Run { began, duration, outcome, said }
 }

@@ -84,11 +84,15 @@ impl<'s> Stage<'s> {
     /// without secrets.
     pub fn hear(&self, words: &[u8]) -> String {
         let text = String::from_utf8_lossy(&words[..words.len().min(MAX_SEARCHED_BYTES)]).into_owned();
-        let text = self.secrets.hide(&text).unwrap_or(text);
-        let mut heard = self.heard();
-        let text = heard.secrets.hide(&text).unwrap_or(text);
-        heard.said = (!text.is_empty()).then(|| beginning(&text, MAX_SAID_BYTES).into());
+        let text = self.hide(&text).unwrap_or(text);
+        self.heard().said = (!text.is_empty()).then(|| beginning(&text, MAX_SAID_BYTES).into());
         text
+    }
+
+    /// Returns a text without the secrets of the sidecar's checks and of this run, where it has one of them.
+    pub fn hide(&self, text: &str) -> Option<String> {
+        let hidden = self.secrets.hide(text);
+        self.heard().secrets.hide(hidden.as_deref().unwrap_or(text)).or(hidden)
     }
 
     /// Returns what the app said.

@@ -8,6 +8,7 @@ use nix::unistd::mkfifo;
 
 use crate::app::{App, response};
 use crate::attempt::{Directory, failure, problems, run, target};
+use crate::sidecar::{Sidecar, eventually};
 
 /// Starts a server that answers every request with `body`.
 fn saying(body: impl Into<String>) -> App {
@@ -208,4 +209,30 @@ async fn a_file_that_has_to_be_absent() {
         failure(&target("file:/no/such", &[("ABSENT", "false")])).await,
         "/no/such: no such file or directory"
     );
+}
+
+/// An app may show in a condition, a redirect or anywhere what it was sent: also what a run has read from a file.
+#[test]
+fn what_a_file_held_is_in_no_reason() {
+    let app = App::answering(|_, head| {
+        let echo = head.lines().find_map(|line| line.strip_prefix("X-Token: ")).unwrap_or_default();
+        let user =
+            head.lines().find_map(|line| line.strip_prefix("Authorization: Basic ")).unwrap_or_default();
+        response("200 OK", &format!(r#"{{"said": "{echo} {user}"}}"#))
+    });
+    let directory = Directory::new();
+    let file = directory.write("headers", "X-Token: token-of-a-file");
+    let url = app.url("/").replace("://", "://user:passw0rd@");
+    let sidecar = Sidecar::start(&[
+        ("READINESS_A", &url),
+        ("READINESS_A_HTTP_HEADERS_FILE", &file),
+        ("READINESS_A_BODY_JSON", "/said = well"),
+    ]);
+    let body = eventually("a run", || {
+        let body = sidecar.get("/readyz").body;
+        body.contains("/said").then_some(body)
+    });
+    let credentials = ["token-of-a-file", "dXNlcjpwYXNzdzByZA=="];
+    assert!(credentials.iter().all(|one| !body.contains(one)), "{body}");
+    assert!(body.contains("(hidden)"), "{body}");
 }

@@ -65,8 +65,9 @@ impl Request {
         if let Some(password) = remote.login()?.and_then(|login| login.password) {
             reader.confide(&password);
         }
+        confidential(&user, None).for_each(|value| reader.confide(value));
         if let Source::Value(headers) = &headers {
-            confidential(headers.iter().chain(&user), None).for_each(|value| reader.confide(value));
+            confidential(headers, None).for_each(|value| reader.confide(value));
         }
         if let Some(Source::Value(body)) = &body {
             reader.confide(body);
