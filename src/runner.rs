@@ -131,8 +131,7 @@ impl<A: Attempt> Runner<A> {
             self.rest_if_started().await;
             let occasion = self.wait_for_run(course.schedule.due()).await;
             let run = Box::pin(attempt(&self.check, &*self.target)).await;
-            if occasion == Occasion::Hope && !run.outcome.passed() {
-                // It was not due, and can only help.
+            if self.is_only_to_help(occasion) && !run.outcome.passed() {
                 self.log_run(&run);
                 self.nudge.is_done();
                 self.changes.send_replace(());
@@ -142,6 +141,15 @@ impl<A: Attempt> Runner<A> {
                 self.schedule_delay.observe(course.late(&run).as_secs_f64());
             }
             self.record(run, &mut course, occasion);
+        }
+    }
+
+    /// Returns whether a run that was not due can only help: before the first one is due, news are no reason to fail.
+    fn is_only_to_help(&self, occasion: Occasion) -> bool {
+        match occasion {
+            Occasion::Hope => true,
+            Occasion::News => self.status.borrow().last.is_none(),
+            Occasion::Due => false,
         }
     }
 

@@ -60,7 +60,9 @@ impl Notify {
                 if state.socket != Socket::Opening && self.judge(&state) != *last {
                     return;
                 }
-                self.max_age.filter(|_| last.is_ok()).map(|max_age| state.said.lives_until(max_age))
+                // Before it is open, a long silence says nothing.
+                let may_age = last.is_ok() && state.socket != Socket::Opening;
+                self.max_age.filter(|_| may_age).map(|max_age| state.said.lives_until(max_age))
             };
             match lives_until {
                 Some(end) => drop(timeout_at(end, state.changed()).await),
@@ -84,7 +86,7 @@ impl Attempt for Notify {
     }
 
     fn begin(&self, incarnation: Incarnation) {
-        self.post.begin(incarnation.number);
+        self.post.begin(incarnation);
     }
 
     async fn news(&self) {

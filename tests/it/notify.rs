@@ -190,6 +190,37 @@ fn an_app_of_any_user_may_speak_as_soon_as_the_socket_is_there() {
 }
 
 #[test]
+fn what_an_app_puts_in_the_place_of_our_own_file_is_neither_read_nor_written() {
+    let directory = Directory::new();
+    let (state, victim) = (directory.at("notify.state"), directory.write("victim", "mine"));
+    for link in ["/dev/zero", &victim] {
+        std::os::unix::fs::symlink(link, &state).unwrap();
+        let sidecar = start(&directory, &["READINESS"], &[]);
+        say_as_soon_as_possible(&directory, "READY=1");
+        sidecar.wait_for("/readyz", 200);
+        eventually("a file of our own", || fs::symlink_metadata(&state).ok()?.is_file().then_some(()));
+        drop(sidecar);
+        fs::remove_file(&state).unwrap();
+    }
+    assert_eq!(fs::read_to_string(victim).unwrap(), "mine");
+}
+
+#[test]
+fn an_app_that_is_silent_is_well_until_its_initial_delay_is_over() {
+    let directory = Directory::new();
+    let delay = [
+        ("LIVENESS_APP_INITIAL_DELAY_SECONDS", "3600"),
+        ("LIVENESS_APP_MAX_AGE_SECONDS", "0.2"),
+        ("HEALTH_PROXY_LOG", "debug"),
+    ];
+    let sidecar = start(&directory, &["LIVENESS"], &delay);
+    sidecar.wait_for_log("the app has not said WATCHDOG=1 for");
+    assert_eq!(sidecar.get("/livez").status, 200);
+    say(&directory, "WATCHDOG=1");
+    assert_eq!(sidecar.get("/livez").status, 200);
+}
+
+#[test]
 fn what_is_in_the_way_is_left_there() {
     let directory = Directory::new();
     directory.write("notify", "somebody's");

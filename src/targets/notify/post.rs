@@ -1,7 +1,7 @@
 //! The socket at which an app's messages arrive, on a volume that the app shares; one for all checks of its path.
 
-use std::fs::{self, Permissions};
-use std::io::{self, ErrorKind};
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{FileTypeExt, MetadataExt, PermissionsExt};
 use std::os::unix::net::UnixDatagram as Unregistered;
 use std::path::{Path, PathBuf};
@@ -16,8 +16,10 @@ use tokio::time::{Instant, sleep, sleep_until};
 use super::said::Said;
 use crate::blocking::Place;
 use crate::grammar::path::UNREADY_SUFFIX;
+use crate::life::Incarnation;
 use crate::lock::lock;
 use crate::targets::reason::io_reason;
+use crate::targets::small_file;
 
 /// The longest message, in bytes; systemd takes none that is longer either.
 const MAX_MESSAGE_BYTES: usize = 4096;
@@ -30,6 +32,9 @@ const PAUSE: Duration = Duration::from_millis(10);
 
 /// The most messages that are taken at a look.
 const MESSAGES_AT_ONCE: usize = 64;
+
+/// The longest file of what is kept beside a socket, in bytes: the identity of a boot, and two words.
+const MAX_KEPT_BYTES: usize = 128;
 
 /// Everybody may write to the socket who has its volume: apps run as whatever user they like.
 const MODE: u32 = 0o666;
@@ -67,6 +72,8 @@ pub enum Socket {
 /// The life of the container that is listened to.
 #[derive(Debug, Default)]
 struct Life {
+    /// Different for every beginning; 0 before the first.
+    id: u64,
     /// Counts from 1; 0 before the first.
     number: u64,
     server: Option<AbortHandle>,
@@ -90,9 +97,11 @@ impl Post {
         })
     }
 
-    /// Begins the life `number` of the app's container, for whichever of its checks notices it first. Before the first
-    /// one that this process sees, the container was there: what is remembered of it holds.
-    pub fn begin(&self, number: u64) {
+    /// Begins a life of the app's container, for whichever of its checks notices it first. Before the first one that
+    /// this process sees, the container was there: what is remembered of it holds. Where the first one begins anew, only
+    /// the time for a sign of life does.
+    pub fn begin(&self, incarnation: Incarnation) {
+        let Incarnation { id, number, .. } = incarnation;
         let mut life = lock(&self.life);
         if life.server.is_none() {
             let server =
@@ -100,8 +109,10 @@ impl Post {
             life.server = Some(tokio::spawn(server.run()).abort_handle());
         } else if life.number != number {
             self.state.send_modify(|state| state.said.begin(Instant::now()));
+        } else if life.id != id {
+            self.state.send_modify(|state| state.said.begin_anew(Instant::now()));
         }
-        life.number = number;
+        (life.id, life.number) = (id, number);
     }
 
     /// Returns what is known, now and whenever it changes.
@@ -132,7 +143,8 @@ impl Server {
             let opened = self.apart(Opened::at).await.flatten();
             match opened.and_then(|opened| opened.registered().map_err(|error| io_reason(&error))) {
                 Ok((socket, identity, remembered)) => {
-                    self.open(remembered.filter(|_| std::mem::take(&mut is_first)).as_deref());
+                    let was_first = std::mem::take(&mut is_first);
+                    self.open(remembered.filter(|_| was_first).as_deref());
                     self.take_messages(&socket, identity).await;
                 }
                 Err(reason) => {
@@ -297,18 +309,26 @@ fn boot() -> String {
     fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default()
 }
 
+/// Keeps `text` beside the socket, or nothing. The app may write there too, so the file is always a fresh one: what it
+/// has put in its place is not written to.
 fn keep(path: &Path, text: Option<&str>) -> io::Result<()> {
     let memory = memory_of(path);
-    match text {
-        Some(text) => fs::write(memory, boot() + text),
-        None => fs::remove_file(memory).or_else(|error| match error.kind() {
-            ErrorKind::NotFound => Ok(()),
-            _ => Err(error),
-        }),
-    }
+    let Some(text) = text else { return remove(&memory) };
+    let fresh = beside(&memory, UNREADY_SUFFIX);
+    remove(&fresh)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).open(&fresh)?;
+    file.write_all((boot() + text).as_bytes())?;
+    fs::rename(&fresh, &memory)
 }
 
+/// Removes a file that need not be there.
+fn remove(path: &Path) -> io::Result<()> {
+    fs::remove_file(path)
+        .or_else(|error| if error.kind() == ErrorKind::NotFound { Ok(()) } else { Err(error) })
+}
+
+/// Returns what was kept beside the socket since the machine was booted.
 fn kept(path: &Path) -> Option<String> {
-    let kept = fs::read_to_string(memory_of(path)).ok()?;
-    kept.strip_prefix(&boot()).map(ToOwned::to_owned)
+    let kept = small_file::read(&memory_of(path), MAX_KEPT_BYTES).ok()?;
+    String::from_utf8(kept).ok()?.strip_prefix(&boot()).map(ToOwned::to_owned)
 }

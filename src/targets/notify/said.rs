@@ -9,6 +9,13 @@ use crate::outcome::beginning;
 /// The longest `STATUS=` that is kept, in bytes.
 const MAX_STATUS_BYTES: usize = 1024;
 
+/// The time by which an app may be ready before the kubelet has asked about its container.
+const MAX_LEAD: Duration = Duration::from_secs(10);
+
+/// The number of repeated READY=1 from which on they tell of no new life: php-fpm says it with every status, and so
+/// says it again in its next one.
+const MIN_REPEATS: u32 = 3;
+
 /// The app's last word on its readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -25,6 +32,10 @@ pub struct Said {
     /// Whether it became ready without having been unready in between: this is the next life of the app, and the
     /// kubelet has not yet asked about it.
     is_ready_anew: bool,
+    /// How often it has said that it is ready while it was.
+    repeats: u32,
+    /// When it last said that it is ready.
+    ready: Instant,
     /// When it last said that it lives, or began to.
     alive: Instant,
     has_given_up: bool,
@@ -34,7 +45,15 @@ pub struct Said {
 impl Said {
     /// Returns the state of an app that has said nothing.
     pub const fn nothing(now: Instant) -> Self {
-        Self { phase: Phase::Silent, is_ready_anew: false, alive: now, has_given_up: false, status: None }
+        Self {
+            phase: Phase::Silent,
+            is_ready_anew: false,
+            repeats: 0,
+            ready: now,
+            alive: now,
+            has_given_up: false,
+            status: None,
+        }
     }
 
     /// Goes on with what [`Said::to_remember`] returned.
@@ -54,11 +73,7 @@ impl Said {
     pub fn hear(&mut self, message: &str, now: Instant) {
         for line in message.lines() {
             match line {
-                "READY=1" => {
-                    self.is_ready_anew |= matches!(self.phase, Phase::Ready | Phase::Stopping);
-                    self.phase = Phase::Ready;
-                    (self.alive, self.has_given_up) = (now, false);
-                }
+                "READY=1" => self.hear_ready(now),
                 "RELOADING=1" => self.phase = Phase::Reloading,
                 "STOPPING=1" => self.phase = Phase::Stopping,
                 "WATCHDOG=1" => self.alive = now,
@@ -73,10 +88,28 @@ impl Said {
         }
     }
 
-    /// Begins a new life of the app's container. What its app has said already is kept.
+    fn hear_ready(&mut self, now: Instant) {
+        match self.phase {
+            Phase::Stopping => self.is_ready_anew = true,
+            Phase::Ready => {
+                self.repeats += 1;
+                self.is_ready_anew = self.repeats < MIN_REPEATS;
+            }
+            Phase::Silent | Phase::Reloading => {}
+        }
+        self.phase = Phase::Ready;
+        (self.ready, self.alive, self.has_given_up) = (now, now, false);
+    }
+
+    /// Begins the present life anew: the app has as long to say that it lives as if it had just been started.
+    pub fn begin_anew(&mut self, now: Instant) {
+        self.alive = self.alive.max(now);
+    }
+
+    /// Begins a new life of the app's container. What its app has said already, just before the kubelet asked, is kept.
     pub fn begin(&mut self, now: Instant) {
-        if self.is_ready_anew {
-            self.is_ready_anew = false;
+        if self.is_ready_anew && now.saturating_duration_since(self.ready) <= MAX_LEAD {
+            (self.is_ready_anew, self.repeats) = (false, 0);
         } else {
             *self = Self::nothing(now);
         }
@@ -173,6 +206,27 @@ mod tests {
         assert!(!is_ready(&["READY=1", "READY=1", "begin", "begin"]));
         assert!(is_ready(&["READY=1", "begin", "READY=1"]));
         assert!(!is_ready(&["READY=1", "begin", "READY=1", "begin"]));
+        assert!(!is_ready(&["READY=1", "READY=1", "READY=1", "READY=1", "begin"]), "it says so all the time");
+    }
+
+    #[test]
+    fn a_word_long_before_the_kubelet_asks_was_the_one_of_the_life_before() {
+        let began = Instant::now();
+        let mut said = Said::nothing(began);
+        said.hear("READY=1", began);
+        said.hear("READY=1", began + Duration::from_secs(60));
+        said.begin(began + Duration::from_secs(71));
+        assert!(said.readiness().is_err());
+    }
+
+    #[test]
+    fn where_a_life_begins_anew_the_app_has_its_whole_time_again() {
+        let began = Instant::now();
+        let mut said = Said::nothing(began);
+        said.hear("READY=1", began);
+        said.begin_anew(began + Duration::from_secs(60));
+        assert_eq!(said.readiness(), Ok(()));
+        assert_eq!(said.liveness(began + Duration::from_secs(89), MAX_AGE), Ok(()));
     }
 
     #[test]
