@@ -1,7 +1,7 @@
 //! Answers over HTTP, from memory: an internal accept loop under the router.
 //!
 //! `axum::serve` has no header timeout and lets a half-sent request hang the shutdown, so connections are
-//! hyper's, each with small buffers, and the oldest of too many makes room for the newest.
+//! hyper's, each with small buffers, and of too many one of the peer with most makes room for the newest.
 
 mod answer;
 mod direct;
@@ -82,7 +82,8 @@ pub async fn serve(listener: TcpListener, state: Arc<AppState>, shutdown: impl F
             accepted = listener.accept() => match accepted {
                 Ok((stream, peer)) => {
                     let (answers, closing) = ((Arc::clone(&direct), router.clone()), closing.subscribe());
-                    connections.start(|activity| connection(stream, peer, answers, activity, closing)).await;
+                    let start = |activity| connection(stream, peer, answers, activity, closing);
+                    connections.start(peer.ip(), start).await;
                 }
                 Err(error) => pause(&error, &mut connections).await,
             },

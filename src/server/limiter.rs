@@ -1,6 +1,9 @@
-//! A bounded number of connections: the newest is always taken, and one on which nothing is asked makes room for it.
+//! A bounded number of connections: the newest is always taken, and one on which nothing is asked makes room for it,
+//! or one of the peer that has the most.
 
+use std::cmp::Reverse;
 use std::collections::HashMap;
+use std::net::IpAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -38,12 +41,6 @@ impl Activity {
     /// Returns whether an answer is being made or sent.
     pub(super) fn is_answering(&self) -> bool {
         self.answers.load(Ordering::Relaxed) > 0
-    }
-
-    /// Returns the rank by which the least of all makes room: one that is silent before one that is answered, and the
-    /// one that is so for the longest time.
-    fn rank(&self) -> (bool, u64) {
-        (self.is_answering(), self.touched.load(Ordering::Relaxed))
     }
 }
 
@@ -98,11 +95,19 @@ impl hyper::body::Body for AnswerBody {
     }
 }
 
+/// One connection.
+#[derive(Debug)]
+struct Connection {
+    peer: IpAddr,
+    activity: Arc<Activity>,
+    task: AbortHandle,
+}
+
 /// All connections.
 #[derive(Debug)]
 pub(super) struct ConnectionLimiter {
     tasks: JoinSet<()>,
-    open: HashMap<Id, (Arc<Activity>, AbortHandle)>,
+    open: HashMap<Id, Connection>,
     clock: Arc<AtomicU64>,
     max: usize,
     leaving: usize,
@@ -121,8 +126,8 @@ impl ConnectionLimiter {
         }
     }
 
-    /// Starts a connection, if need be in place of another.
-    pub(super) async fn start<F>(&mut self, connection: impl FnOnce(Arc<Activity>) -> F)
+    /// Starts a connection of `peer`, if need be in place of another.
+    pub(super) async fn start<F>(&mut self, peer: IpAddr, connection: impl FnOnce(Arc<Activity>) -> F)
     where
         F: Future<Output = ()> + Send + 'static,
     {
@@ -144,19 +149,95 @@ impl ConnectionLimiter {
         let activity = Arc::new(activity);
         activity.touch();
         let task = self.tasks.spawn(connection(Arc::clone(&activity)));
-        self.open.insert(task.id(), (activity, task));
+        self.open.insert(task.id(), Connection { peer, activity, task });
     }
 
-    /// Ends the connection that is needed least.
+    /// Ends the connection that is needed least: a silent one before one that is answered, then one of the peer that has
+    /// the most, so that nobody pushes off another, and the one that is so for the longest time.
     pub(super) fn end_one(&mut self) {
-        let least = self.open.iter().min_by_key(|(_, (activity, _))| activity.rank());
-        if let Some((_, task)) = least.map(|(id, _)| *id).and_then(|id| self.open.remove(&id)) {
-            task.abort();
+        let mut held: HashMap<IpAddr, usize> = HashMap::new();
+        for connection in self.open.values() {
+            *held.entry(connection.peer).or_default() += 1;
+        }
+        let rank = |Connection { peer, activity, .. }: &Connection| {
+            (activity.is_answering(), Reverse(held.get(peer)), activity.touched.load(Ordering::Relaxed))
+        };
+        let least = self.open.iter().min_by_key(|(_, connection)| rank(connection));
+        if let Some(least) = least.map(|(id, _)| *id).and_then(|id| self.open.remove(&id)) {
+            least.task.abort();
         }
     }
 
     /// Waits until every connection has ended.
     pub(super) async fn all_ended(&mut self) {
         while self.tasks.join_next().await.is_some() {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::pending;
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    const FLOOD: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 66));
+    const KUBELET: IpAddr = IpAddr::V4(Ipv4Addr::new(10, 0, 0, 1));
+
+    fn limiter() -> ConnectionLimiter {
+        ConnectionLimiter { max: 4, ..ConnectionLimiter::new() }
+    }
+
+    /// Starts a connection on which nothing is asked, or something whose answer is never ready.
+    async fn start(limiter: &mut ConnectionLimiter, peer: IpAddr, is_asked: bool) -> Arc<Activity> {
+        let mut started = None;
+        let connection = |activity: Arc<Activity>| {
+            let answering = is_asked.then(|| Answering::begin(&activity));
+            started = Some(activity);
+            async move {
+                let _answering = answering;
+                pending::<()>().await;
+            }
+        };
+        limiter.start(peer, connection).await;
+        started.unwrap()
+    }
+
+    fn is_open(limiter: &ConnectionLimiter, activity: &Arc<Activity>) -> bool {
+        limiter.open.values().any(|connection| Arc::ptr_eq(&connection.activity, activity))
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_floods_loses_its_own_oldest() {
+        let mut limiter = limiter();
+        let mut flood = Vec::new();
+        for _ in 0..9 {
+            flood.push(start(&mut limiter, FLOOD, true).await);
+        }
+        let open: Vec<_> = flood.iter().map(|activity| is_open(&limiter, activity)).collect();
+        assert_eq!(open, [false, false, false, false, false, true, true, true, true]);
+    }
+
+    #[tokio::test]
+    async fn the_only_connection_of_another_peer_survives_however_old_it_is() {
+        for is_asked in [true, false] {
+            let mut limiter = limiter();
+            let kubelet = start(&mut limiter, KUBELET, is_asked).await;
+            for _ in 0..99 {
+                start(&mut limiter, FLOOD, is_asked).await;
+            }
+            assert!(is_open(&limiter, &kubelet), "asked: {is_asked}");
+            assert_eq!(limiter.open.len(), 4);
+        }
+    }
+
+    #[tokio::test]
+    async fn a_silent_connection_makes_room_before_one_that_is_answered() {
+        let mut limiter = limiter();
+        let silent = start(&mut limiter, KUBELET, false).await;
+        for _ in 0..4 {
+            start(&mut limiter, FLOOD, true).await;
+        }
+        assert!(!is_open(&limiter, &silent));
     }
 }
