@@ -34,6 +34,19 @@ fn check_runs_every_check_once_and_prints_a_table() {
     assert_eq!(run(&["check"], &[]).0, Some(2));
 }
 
+/// Only a running sidecar has the socket of such a check.
+#[test]
+fn check_does_not_hold_against_an_app_that_it_is_not_asked() {
+    let variables = [("READINESS_APP", "notify:/nowhere/notify"), ("READINESS_RUN", "exec:true")];
+    let (code, table, _) = run(&["check"], &variables);
+    let row = table.lines().nth(1).unwrap();
+    assert!(row.starts_with("readiness  app "), "{table}");
+    assert!(row.ends_with("not asked: the app says by itself how it is"), "{table}");
+    assert_eq!((code, table.lines().count()), (Some(0), 3));
+    let failing = [variables[0], ("READINESS_RUN", "exec:false")];
+    assert_eq!(run(&["check"], &failing).0, Some(1));
+}
+
 #[test]
 fn get_prints_the_answer_and_fails_unless_it_is_200() {
     let app = App::answering(|_, _| response("200 OK", ""));
