@@ -18,7 +18,7 @@ pub const DOCUMENT: &str = concat!(
 /// The hashes are those of the style and the script; a test tells the new ones when these have changed.
 pub const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-sp5tMhHSyhQndjmLP3x2B7+TiYOCO1ZaGvFypsPWPr0='; \
-    script-src 'sha256-Qv0OX44q6z4AvQHQL2S+2ItFsQ9WJ3pmBcxvJBjcQ6E='; \
+    script-src 'sha256-qyCC9YfxixzyVtJ99krbMzfS0//hDmpuC2pM4RpFZkk='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 
