@@ -5,6 +5,8 @@ mod evidence;
 mod rig;
 mod workers;
 
+use std::io::{Read, Seek};
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::advance;
@@ -13,6 +15,7 @@ use crate::check::{Check, Timing};
 use crate::life::StartupPath;
 use crate::pod::Scope;
 use crate::probe::Probe;
+use crate::snapshot;
 
 use rig::{Rig, Script, Step, check, thresholds, timed};
 
@@ -293,4 +296,30 @@ async fn exclusions_reach_checks_and_built_in_reasons() {
     let verdict = rig.pod.verdict(Probe::Readiness, Scope::Pod, &excluded);
     assert!(verdict.passes());
     assert_eq!(verdict.unknown, ["nope"]);
+}
+
+/// By these fields people query their logs.
+#[tokio::test(start_paused = true)]
+async fn the_log_tells_of_a_stale_check_with_its_container_and_reason() {
+    let log = Arc::new(snapshot::memory().unwrap());
+    let subscriber = tracing_subscriber::fmt().json().flatten_event(true).with_writer(Arc::clone(&log));
+    let _logging = tracing::subscriber::set_default(subscriber.finish());
+    let script = Script::new(&[Step::PassAfter(Duration::from_millis(500))]);
+    let front = Check { container: Some("front".into()), ..check(Probe::Readiness, "a") };
+    let mut rig = Rig::start(&[(front, &script)]);
+    rig.tasks.spawn(Arc::clone(&rig.pod).announce());
+    rig.at(5000).await;
+    advance(Duration::from_secs(60)).await;
+    rig.at(70_000).await;
+    let mut text = String::new();
+    (&*log).rewind().unwrap();
+    (&*log).read_to_string(&mut text).unwrap();
+    let line = |message: &str| {
+        let line = text.lines().find(|line| line.contains(message)).unwrap_or_else(|| panic!("{text}"));
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        ["message", "probe", "check", "app_container", "reason"].map(|field| line[field].clone())
+    };
+    let reason = "no result for 55 s: the sidecar does not get to run its checks";
+    let begins = format!("stale: {reason}");
+    assert_eq!(line("\"stale: "), [begins.as_str(), "readiness", "a", "front", reason]);
 }

@@ -92,9 +92,15 @@ impl Pod {
         for (entry, was_stale) in self.entries.iter().zip(&mut told.stale) {
             let late = look.facts(entry, |facts| facts.stale_for());
             let (probe, check) = (entry.check.probe.as_str(), entry.check.name.as_str());
+            let container = entry.check.container.as_deref();
             match (late, *was_stale) {
-                (Some(late), false) => tracing::warn!(probe, check, "stale: {}", Why::Stale(late)),
-                (None, true) => tracing::info!(probe, check, "no longer stale: it runs again"),
+                (Some(late), false) => {
+                    let reason = Why::Stale(late).to_string();
+                    tracing::warn!(probe, check, app_container = container, reason, "stale: {reason}");
+                }
+                (None, true) => {
+                    tracing::info!(probe, check, app_container = container, "no longer stale: it runs again");
+                }
                 _ => {}
             }
             *was_stale = late.is_some();
