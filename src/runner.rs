@@ -125,7 +125,7 @@ impl<A: Attempt> Runner<A> {
     async fn live(&mut self, incarnation: Incarnation) -> Infallible {
         // In boxes of their own, since a resting check should not pay for the memory of a running one.
         Box::pin(self.wait_for_startup()).await;
-        let mut course = Course::new(self.first_run(incarnation), self.has_failed());
+        let mut course = Course::new(self.first_run(incarnation), self.status.borrow().is_degraded());
         self.status.send_modify(|status| status.due = Some(course.schedule.due()));
         loop {
             self.rest_if_started().await;
@@ -161,11 +161,6 @@ impl<A: Attempt> Runner<A> {
         let delay = if incarnation.is_joined { Duration::ZERO } else { delay };
         let resumed = self.status.borrow().due;
         resumed.unwrap_or_else(|| (incarnation.began + delay).max(now))
-    }
-
-    /// Returns whether the last run failed.
-    fn has_failed(&self) -> bool {
-        self.status.borrow().last.as_ref().is_some_and(|run| !run.outcome.passed())
     }
 
     /// Readiness and liveness checks do not run before the startup of their container has passed.

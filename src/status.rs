@@ -168,6 +168,13 @@ impl Status {
         Some(self.due? + patience.max(MIN_STALENESS.saturating_sub(check.timing.period)))
     }
 
+    /// Returns whether the unhealthy period applies: from the first failing run until the check is healthy again.
+    pub fn is_degraded(&self) -> bool {
+        // Before its first failure a check that begins unhealthy is only new.
+        let is_unhealthy = self.last_failure.is_some() && !self.tracker.is_healthy();
+        self.last.as_ref().is_some_and(|last| !last.outcome.passed() || is_unhealthy)
+    }
+
     /// Returns why the last run failed, if it did.
     pub fn failure_text(&self) -> Option<&Arc<str>> {
         self.last.as_ref().filter(|run| !run.outcome.passed()).and_then(|run| run.outcome.text())

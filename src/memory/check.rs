@@ -89,14 +89,14 @@ impl RememberedCheck {
             outcome: outcome(kind, self.reason.clone()),
             said: None,
         };
-        let period = check.timing.period_when(!self.is_passing && self.streak > 0);
-        status.due = self.due.map(|due| Schedule::starting(due).resumed(now, period).due());
         status.last = self.last.map(|last| run(last.kind, last.began, last.duration));
         let is_failure = |run: &&Run| !run.outcome.passed();
         let last_failure = status.last.as_ref().filter(is_failure).cloned();
         status.last_failure = last_failure
             .or_else(|| self.reason.is_some().then(|| run(Kind::Failure, self.since, Duration::ZERO)))
             .map(Arc::new);
+        let period = check.timing.period_when(status.is_degraded());
+        status.due = self.due.map(|due| Schedule::starting(due).resumed(now, period).due());
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rig::{Rig, Script, Step, check, timed};
+use super::rig::{Rig, Script, Step, check, thresholds, timed};
 use crate::check::{Check, Timing};
 use crate::pod::Scope;
 use crate::probe::Probe;
@@ -36,6 +36,41 @@ async fn the_next_worker_answers_as_the_one_before() {
     assert_eq!(startup.began(rig.zero), [0], "it rests");
     assert!(rig.kubelet(Probe::Startup), "the kubelet was told already");
     assert_eq!(rig.incarnation(), 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unhealthy_period_goes_on_until_the_check_is_healthy_again() {
+    let script = Script::new(&[Step::Fail, Step::Pass]);
+    let timing = Timing {
+        unhealthy_period: Some(Duration::from_secs(1)),
+        thresholds: thresholds(3, 1),
+        ..Timing::default()
+    };
+    let rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
+    rig.at(1000).await;
+    let rig = rig.replaced().await;
+    rig.at(2000).await;
+    let rig = rig.replaced().await;
+    rig.at(25_000).await;
+    assert_eq!(script.began(rig.zero), [0, 1000, 2000, 3000, 13_000, 23_000]);
+}
+
+/// A worker that comes late goes on with the ticks of the period that applied.
+#[tokio::test(start_paused = true)]
+async fn a_late_worker_goes_on_at_the_unhealthy_period() {
+    let script = Script::new(&[Step::Fail, Step::Pass]);
+    let timing = Timing {
+        unhealthy_period: Some(Duration::from_secs(1)),
+        thresholds: thresholds(3, 1),
+        ..Timing::default()
+    };
+    let mut rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
+    rig.at(1000).await;
+    rig.tasks.shutdown().await;
+    rig.at(4500).await;
+    let rig = rig.replaced().await;
+    rig.at(6500).await;
+    assert_eq!(script.began(rig.zero), [0, 1000, 5000, 6000]);
 }
 
 #[tokio::test(start_paused = true)]
