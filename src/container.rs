@@ -123,7 +123,7 @@ impl Container {
         tracing::info!(
             app_container = self.name(),
             cause = %refusal,
-            "the kubelet, or somebody who says so, asks again whether the container has started: it is the same"
+            "the kubelet, or somebody who says so, asks again whether the container has started"
         );
     }
 

@@ -35,7 +35,9 @@ fn a_question_after_200_begins_a_new_incarnation_only_with_a_different_socket() 
         assert_eq!(sidecar.kubelet("/startupz").status, 200, "the kubelet itself was restarted");
     }
     assert_eq!(sidecar.metric(INCARNATIONS), Some(1.0));
-    sidecar.wait_for_log("its sockets and processes are the same as when it had started");
+    let refusal = sidecar.wait_for_log("asks again whether the container has started\"");
+    let cause = "\"cause\":\"its sockets and processes are the same as when it had started\"";
+    assert!(refusal.contains(cause), "{refusal}");
     drop(app);
     assert_eq!(sidecar.kubelet("/startupz").status, 503, "a new container has not started yet");
     assert_eq!(sidecar.metric(INCARNATIONS), Some(2.0));
