@@ -208,6 +208,7 @@ impl<A: Attempt> Runner<A> {
     fn record(&mut self, run: Run, course: &mut Course, occasion: Occasion) {
         self.log_run(&run);
         let passed = run.outcome.passed();
+        let was_stale = self.status.borrow().stale_for(&self.check, Instant::now()).is_some();
         let sight = self.is_news(passed).then(|| self.target.sight(&Listeners::now()));
         let is_different =
             sight.as_ref().is_some_and(|sight| sight.contradicts(self.status.borrow().noted.as_ref()));
@@ -227,6 +228,9 @@ impl<A: Attempt> Runner<A> {
         if let Some(sight) = sight {
             let shows_it = passed && self.container.is_shown_by(&sight);
             self.tell(passed, shows_it, is_different, change);
+        }
+        if was_stale {
+            self.changes.send_replace(());
         }
         self.log_change(&logged, change);
     }

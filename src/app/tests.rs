@@ -322,4 +322,6 @@ async fn the_log_tells_of_a_stale_check_with_its_container_and_reason() {
     let reason = "no result for 55 s: the sidecar does not get to run its checks";
     let begins = format!("stale: {reason}");
     assert_eq!(line("\"stale: "), [begins.as_str(), "readiness", "a", "front", reason]);
+    let ends = line("\"no longer stale: ");
+    assert_eq!(ends[1..4], ["readiness", "a", "front"]);
 }
