@@ -18,7 +18,7 @@ pub const DOCUMENT: &str = concat!(
 /// The hashes are those of the style and the script; a test tells the new ones when these have changed.
 pub const POLICY: &str = "default-src 'none'; \
     style-src 'sha256-sp5tMhHSyhQndjmLP3x2B7+TiYOCO1ZaGvFypsPWPr0='; \
-    script-src 'sha256-qyCC9YfxixzyVtJ99krbMzfS0//hDmpuC2pM4RpFZkk='; \
+    script-src 'sha256-Znmzs5MqrGJcgVO2vPfdnncyaS0c/7Bvb/aq6wPlzzE='; \
     connect-src 'self'; img-src data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; \
     require-trusted-types-for 'script'; trusted-types 'none'";
 

@@ -48,8 +48,9 @@ const showVerdict = about => {
   text(node.querySelector('.more'), isLost ? '' : (part.passes ? '200' : '503') + more);
   return `${about.title}: ${word}. ${part.reasons.map(({ check, reason }) => `${check}: ${reason}`).join('; ')}`;
 };
-/** The check that a reason is about: `startup` is about a startup check, and without any, liveness checks tell of it. */
-const owner = (probe, name) => rows.get(`${probe}/${name}`) ?? (probe === 'startup' ? rows.get(`liveness/${name}`)
+/** The check that a reason is about: `startup` is about a startup check, and without any, liveness or readiness checks. */
+const owner = (probe, name) => rows.get(`${probe}/${name}`) ?? (probe === 'startup'
+  ? rows.get(`liveness/${name}`) ?? rows.get(`readiness/${name}`)
   : [...rows.values()].find(({ check }) => name === 'startup' && check.probe === name && check.state === 'unhealthy'));
 /** Those first that say more than that nothing is known yet. */
 const telling = (probe, reasons) => {
