@@ -16,6 +16,15 @@ const MAX_LEAD: Duration = Duration::from_secs(10);
 /// says it again in its next one.
 const MIN_REPEATS: u32 = 3;
 
+/// The texts that are kept for the next sidecar: whether the app is ready, is so anew, and has given up.
+const KEPT: [(&str, (bool, bool, bool)); 5] = [
+    ("ready", (true, false, false)),
+    ("ready anew", (true, true, false)),
+    ("ready, given up", (true, false, true)),
+    ("ready anew, given up", (true, true, true)),
+    ("given up", (false, false, true)),
+];
+
 /// The app's last word on its readiness.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
@@ -58,15 +67,17 @@ impl Said {
 
     /// Goes on with what [`Said::to_remember`] returned.
     pub fn remembered(text: &str, now: Instant) -> Self {
-        let (is_ready, is_ready_anew) = (["ready", "ready anew"].contains(&text), text == "ready anew");
+        let known = KEPT.iter().find(|(known, _)| *known == text);
+        let (is_ready, is_ready_anew, has_given_up) = known.map(|(_, facts)| *facts).unwrap_or_default();
         let phase = if is_ready { Phase::Ready } else { Phase::Silent };
-        Self { phase, is_ready_anew, ..Self::nothing(now) }
+        Self { phase, is_ready_anew, has_given_up, ..Self::nothing(now) }
     }
 
-    /// Returns what the next sidecar has to know, if anything: an app says only once that it is ready.
+    /// Returns what the next sidecar has to know, if anything: an app says it only once.
     pub fn to_remember(&self) -> Option<&'static str> {
-        let text = if self.is_ready_anew { "ready anew" } else { "ready" };
-        (self.phase == Phase::Ready).then_some(text)
+        let is_ready = self.phase == Phase::Ready;
+        let facts = (is_ready, is_ready && self.is_ready_anew, self.has_given_up);
+        KEPT.iter().find(|(_, known)| *known == facts).map(|(text, _)| *text)
     }
 
     /// Takes one message: assignments, one a line. All others are only for systemd.
@@ -258,6 +269,11 @@ mod tests {
         assert_eq!(restored(&[]), None);
         assert_eq!(restored(&["READY=1", "STOPPING=1"]), None);
         assert!(restored(&["READY=1"]).is_some_and(|said| said.readiness().is_ok()));
+        for messages in [&["READY=1", "WATCHDOG=trigger"][..], &["RELOADING=1", "WATCHDOG=trigger"]] {
+            let given_up = restored(messages).unwrap();
+            assert_eq!(given_up.readiness().is_ok(), messages[0] == "READY=1");
+            assert!(given_up.liveness(now, MAX_AGE).is_err());
+        }
         let mut anew = restored(&["READY=1", "READY=1"]).unwrap();
         anew.begin(now);
         assert_eq!(anew.readiness(), Ok(()));
