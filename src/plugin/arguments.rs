@@ -56,6 +56,18 @@ impl Arguments {
     }
 }
 
+/// Returns whether a switch is on: alone it is, and `=true` or `=false` may stand in its own word, as for kubectl.
+///
+/// # Errors
+/// Something else stands there.
+pub fn switch(name: &str, written: Option<&str>) -> Result<bool, String> {
+    match written {
+        None | Some("true") => Ok(true),
+        Some("false") => Ok(false),
+        Some(other) => Err(format!("{name}={other}: accepted: {name}, {name}=true or {name}=false")),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -74,5 +86,16 @@ mod tests {
         arguments.take();
         assert_eq!(arguments.value("--set", None), Err("--set needs a value".to_owned()));
         assert_eq!(arguments.take(), None);
+    }
+
+    #[test]
+    fn a_switch_is_on_unless_it_says_false() {
+        for (written, is_on) in [(None, true), (Some("true"), true), (Some("false"), false)] {
+            assert_eq!(switch("--watch", written), Ok(is_on));
+        }
+        let accepted = "accepted: --watch, --watch=true or --watch=false";
+        for wrong in ["", "no", "False"] {
+            assert_eq!(switch("--watch", Some(wrong)), Err(format!("--watch={wrong}: {accepted}")));
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
 use super::PluginError;
-use super::arguments::{Arguments, Word};
+use super::arguments::{Arguments, Word, switch};
 use super::inject::inject;
 use super::input::{Fault, Input};
 use super::plan::Options;
@@ -117,7 +117,7 @@ impl Asked {
                 self.options.port = Some(port.get());
             }
             "--container" => self.options.containers.push(words.value(name, value)?),
-            "--exec-in-process" => self.options.exec_in_process = true,
+            "--exec-in-process" => self.options.exec_in_process = switch(name, value.as_deref())?,
             "--set" => {
                 let set = words.value(name, value)?;
                 let pair = set.split_once('=').ok_or_else(|| format!("--set {set}: accepted: NAME=VALUE"))?;

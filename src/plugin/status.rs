@@ -8,7 +8,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use super::PluginError;
-use super::arguments::{Arguments, Word};
+use super::arguments::{Arguments, Word, switch};
 use super::cluster::{self, Cluster};
 use super::manifests::print;
 use super::sidecar::Source;
@@ -78,8 +78,8 @@ impl Wanted {
         match name {
             "-l" | "--selector" => self.selector = Some(words.value(name, value)?),
             "-n" | "--namespace" => self.namespace = Some(words.value(name, value)?),
-            "-A" | "--all-namespaces" => self.is_everywhere = true,
-            "-w" | "--watch" => self.is_watching = true,
+            "-A" | "--all-namespaces" => self.is_everywhere = switch(name, value.as_deref())?,
+            "-w" | "--watch" => self.is_watching = switch(name, value.as_deref())?,
             "-o" | "--output" => match words.value(name, value)?.as_str() {
                 "json" => self.is_json = true,
                 other => return Err(format!("-o {other}: accepted: json").into()),

@@ -119,6 +119,23 @@ fn commands_run_inside_the_process() {
 }
 
 #[test]
+fn a_switch_that_says_false_is_off() {
+    let text = manifest("exec-only.yaml");
+    assert_eq!(filtered(&["inject", "--exec-in-process=false"], &text), text);
+    let on = filtered(&["inject", "--exec-in-process"], &text);
+    assert_eq!(filtered(&["inject", "--exec-in-process=true"], &text), on);
+    let accepted = "accepted: --exec-in-process, --exec-in-process=true or --exec-in-process=false";
+    let odd = run(&["inject", "--exec-in-process=no"], &text);
+    assert_eq!((odd.code, odd.out.as_str()), (2, ""));
+    assert!(odd.err.contains(&format!("--exec-in-process=no: {accepted}")), "{}", odd.err);
+    for odd in ["--watch=no", "-w=", "-A=1", "--all-namespaces=yes"] {
+        let status = run(&["status", odd], "");
+        assert_eq!(status.code, 2, "{}", status.err);
+        assert!(status.err.contains(&format!("{odd}: accepted: ")), "{}", status.err);
+    }
+}
+
+#[test]
 fn what_was_changed_since_is_what_comes_back() {
     let text = filtered(&["inject"], &manifest("two-containers.yaml"));
     let (old, new) = ("value: http://:8080/healthz", "value: http://:8080/livez-new");
