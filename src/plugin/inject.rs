@@ -12,7 +12,7 @@ use super::report::View;
 use super::set::Set;
 use super::shared;
 use super::sidecar::{Settings, Source, set_boot};
-use super::yaml::{Data, Editor};
+use super::yaml::{Data, Editor, Id};
 use crate::config::Config;
 use crate::probe::Probe;
 
@@ -162,10 +162,18 @@ impl<'a, 't> Injector<'a, 't> {
             if let Some(grace) = container.probe(Probe::Liveness).and_then(|placed| placed.grace.as_ref()) {
                 probe.set(GRACE, grace.clone());
             }
-            let after =
-                container.probes.iter().find(|placed| placed.is_own).map(|placed| field(placed.probe));
-            self.editor.insert_entry(container.id, after, field(Probe::Startup), &probe);
+            self.add_startup(container, &probe, original);
         }
+    }
+
+    /// Adds a startup probe; a field that is there and has no value takes it.
+    fn add_startup(&mut self, container: &Container, probe: &Data, original: &mut Original) {
+        let name = field(Probe::Startup);
+        if let Some(blank) = self.editor.tree().entry(container.id, name) {
+            return self.keep_and_replace(container, name, blank.value, probe, original);
+        }
+        let after = container.probes.iter().find(|placed| placed.is_own).map(|placed| field(placed.probe));
+        self.editor.insert_entry(container.id, after, name, probe);
     }
 
     fn replace(
@@ -179,7 +187,18 @@ impl<'a, 't> Injector<'a, 't> {
         if !placed.is_own {
             return self.editor.insert_entry(container.id, None, name, probe);
         }
-        let (source, data) = self.editor.kept(container.id, name, placed.node);
+        self.keep_and_replace(container, name, placed.node, probe, original);
+    }
+
+    fn keep_and_replace(
+        &mut self,
+        container: &Container,
+        name: &str,
+        was: Id,
+        probe: &Data,
+        original: &mut Original,
+    ) {
+        let (source, data) = self.editor.kept(container.id, name, was);
         original.keep(KeptProbe { container: container.name.clone(), field: name.to_owned(), source, data });
         self.editor.replace_entry(container.id, name, probe);
     }

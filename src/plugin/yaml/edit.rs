@@ -138,7 +138,8 @@ impl<'a, 't> Editor<'a, 't> {
         // What was kept as data, since it stood on several lines, does so again.
         let written = written.filter(|text| *text != flow::write(value, Style::Compact));
         let value = written.map_or_else(|| flow::write(value, style), str::to_owned);
-        self.put(place, format!("{}{}{value}", self.key_source(map, name), style.colon()));
+        let colon = if value.is_empty() { ":" } else { style.colon() };
+        self.put(place, format!("{}{colon}{value}", self.key_source(map, name)));
     }
 
     /// Returns an entry as it was written, moved to the left margin; `None` where it does not stand for itself.
@@ -151,7 +152,8 @@ impl<'a, 't> Editor<'a, 't> {
         let text = self.tree.text[place.clone()].replace("\r\n", "\n");
         if self.tree.is_flow(map) {
             let value = self.tree.source(self.tree.entry(map, name)?.value);
-            return (!value.contains('\n')).then(|| format!("{name}: {value}"));
+            let space = if value.is_empty() { "" } else { " " };
+            return (!value.contains('\n')).then(|| format!("{name}:{space}{value}"));
         }
         let indent = self.tree.column(place.start);
         let mut lines = text.split('\n');
