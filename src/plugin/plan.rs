@@ -198,7 +198,7 @@ impl<'p> Planner<'p, '_> {
             }
         }
         if !wired.moved.is_empty() && container.probe(Probe::Startup).is_none() {
-            wired.added_boot = Some(native_boot(container));
+            wired.added_boot = Some(native_boot(&wired.moved));
         }
         wired
     }
@@ -240,8 +240,9 @@ impl<'p> Planner<'p, '_> {
     }
 }
 
-/// Returns how long the native probes let an app boot that has no startup probe: until liveness kills it, or for ever.
-fn native_boot(container: &Container) -> Duration {
-    let liveness = container.probe(Probe::Liveness);
-    liveness.map_or(Duration::MAX, |placed| boot::allowed(&placed.native.timing))
+/// Returns how long an app may boot that had no startup probe: until liveness killed it, or for ever where liveness is
+/// not asked through the sidecar. A liveness that stays native may pass from the first moment, and tells nothing.
+fn native_boot(moved: &[(&PlacedProbe, Spec)]) -> Duration {
+    let liveness = moved.iter().find(|(placed, _)| placed.probe == Probe::Liveness);
+    liveness.map_or(Duration::MAX, |(placed, _)| boot::allowed(&placed.native.timing))
 }
