@@ -69,6 +69,16 @@ const FOR_ANYBODY: [&str; 5] = ["SYS_PTRACE", "SYS_CHROOT", "SETUID", "SETGID", 
 /// The capabilities for a command where both are root.
 const FOR_ROOT: [&str; 1] = ["SYS_CHROOT"];
 
+/// The reason for which a liveness stays with its startup probe: the sidecar would let it fail while the app boots.
+const NEEDS_STARTUP: &str = "startupProbe stays native, and only it knows when the app has started";
+
+impl Wired<'_> {
+    /// Returns whether a probe stays native.
+    fn keeps(&self, probe: Probe) -> bool {
+        self.stays.iter().any(|(stays, _)| *stays == probe)
+    }
+}
+
 impl<'p> Plan<'p> {
     /// Makes a plan for a pod; `default_port` is the port as shipped.
     ///
@@ -190,6 +200,9 @@ impl<'p> Planner<'p, '_> {
                 continue;
             }
             match self.check(container, placed, &name) {
+                Ok(_) if placed.probe == Probe::Liveness && wired.keeps(Probe::Startup) => {
+                    wired.stays.push((Probe::Liveness, NEEDS_STARTUP.to_owned()));
+                }
                 Ok(mut spec) => {
                     spec.container = asked_as.map(Into::into);
                     wired.moved.push((placed, spec));

@@ -124,6 +124,8 @@ fn admitted_one(pod: Value) -> Value {
 #[test]
 #[ignore = "needs cel-expr-python"]
 fn a_pod_says_which_probes_stay_native_and_why() {
+    let needs_startup =
+        "livenessProbe of web: startupProbe stays native, and only it knows when the app has started";
     for (spec, expected) in [
         (
             json!({"containers": [web(&json!({"readinessProbe": {"exec": {"command": ["ls"]}}}))]}),
@@ -131,11 +133,11 @@ fn a_pod_says_which_probes_stay_native_and_why() {
         ),
         (
             json!({"containers": [web(&json!({"startupProbe": {"httpGet": {"port": "nowhere"}}}))]}),
-            json!("startupProbe of web: the container has no such port"),
+            json!(format!("startupProbe of web: the container has no such port; {needs_startup}")),
         ),
         (
             json!({"containers": [web(&json!({"startupProbe": {"httpGet": {"port": 1, "httpHeaders": [{"name": "A", "value": "b\nc"}]}}}))]}),
-            json!("startupProbe of web: a check cannot be written like that"),
+            json!(format!("startupProbe of web: a check cannot be written like that; {needs_startup}")),
         ),
         (
             json!({"hostNetwork": true, "containers": [web(&json!({}))]}),
