@@ -128,6 +128,23 @@ fn json_stays_json() {
     }
 }
 
+/// What `kubectl get -o json` shows of an injected object has its probes in an annotation, as YAML wrote them.
+#[test]
+fn what_was_written_as_yaml_comes_back_as_json_from_json() {
+    // Who merges a probe of another container has none in JSON that could be known as merged.
+    for (name, text) in manifests().into_iter().filter(|(name, _)| !WITH_ALIASES.contains(&name.as_str())) {
+        for (native, injected) in objects(&text).iter().zip(objects(&filtered(&["inject"], &text))) {
+            for json in [injected.to_string(), format!("{injected:#}")] {
+                let back = filtered(&["uninject"], &json);
+                let value: Value = serde_json::from_str(&back).unwrap_or_else(|error| {
+                    panic!("{name}: {error}\n{back}");
+                });
+                assert_eq!(&value, native, "{name}");
+            }
+        }
+    }
+}
+
 /// The variables of each sidecar, the probes of each container, and what was left alone.
 #[test]
 fn every_probe_becomes_the_check_that_it_was() {

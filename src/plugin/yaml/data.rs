@@ -125,6 +125,8 @@ pub(super) fn is_no_text(plain: &str) -> bool {
     }
     let digits = lower.trim_start_matches(['+', '-']);
     let looks_numeric = digits.starts_with(|first: char| first.is_ascii_digit() || first == '.');
-    let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit() || b"_.xo:+-".contains(&byte));
+    // An address such as 127.0.0.1 and a version are texts.
+    let is_number = digits.bytes().all(|byte| byte.is_ascii_hexdigit() || b"_.xo:+-".contains(&byte))
+        && digits.matches('.').count() <= 1;
     (looks_numeric && is_number) || matches!(digits, ".inf" | ".nan")
 }

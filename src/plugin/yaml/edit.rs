@@ -136,7 +136,9 @@ impl<'a, 't> Editor<'a, 't> {
         let written =
             source.split_once(':').map(|(_, value)| value.trim()).filter(|_| !source.contains('\n'));
         // What was kept as data, since it stood on several lines, does so again.
-        let written = written.filter(|text| *text != flow::write(value, Style::Compact));
+        let written = written.filter(|text| {
+            *text != flow::write(value, Style::Compact) && self.reads_the_same(map, text, value)
+        });
         let value = written.map_or_else(|| flow::write(value, style), str::to_owned);
         let colon = if value.is_empty() { ":" } else { style.colon() };
         self.put(place, format!("{}{colon}{value}", self.key_source(map, name)));
@@ -214,9 +216,10 @@ impl<'a, 't> Editor<'a, 't> {
         self.remove(index, &starts, &ends, is_flow);
     }
 
-    /// Replaces what stands after the colon of an entry by `source`.
+    /// Replaces what stands after the colon of an entry by `source`, or by nothing where JSON has no such notation.
     pub fn set_source(&mut self, map: Id, name: &str, source: &str) {
         let Some(entry) = self.tree.entry(map, name) else { return };
+        let source = if self.is_json(map) && !is_json(source) { "null" } else { source };
         let (colon, end) =
             (after_colon(self.tree.text, self.tree.span(entry.key).end), self.tree.span(entry.value).end);
         let space = if source.is_empty() { "" } else { " " };
@@ -272,6 +275,23 @@ impl<'a, 't> Editor<'a, 't> {
         }
     }
 
+    /// Returns whether what was written means `value` inside the brackets of `map` too: a comment would hide what follows,
+    /// and JSON knows less than YAML.
+    fn reads_the_same(&self, map: Id, written: &str, value: &Data) -> bool {
+        if self.is_json(map) {
+            return is_json(written);
+        }
+        let text = format!("{{value: {written}}}");
+        let Ok(tree) = Tree::read(&text) else { return false };
+        let root = tree.documents().first().and_then(|document| document.root);
+        root.is_some_and(|root| Data::of(&tree, root) == Data::map([("value", value.clone())]))
+    }
+
+    /// Returns whether a map is written as JSON.
+    fn is_json(&self, map: Id) -> bool {
+        self.tree.is_flow(map) && is_json(self.tree.source(map))
+    }
+
     fn key_source(&self, map: Id, name: &str) -> &'t str {
         self.tree.entry(map, name).map_or("", |entry| self.tree.source(entry.key))
     }
@@ -283,4 +303,8 @@ impl<'a, 't> Editor<'a, 't> {
     fn put(&mut self, place: Range<usize>, text: String) {
         self.edits.push(Edit { start: place.start, end: place.end, turn: self.edits.len(), text });
     }
+}
+
+fn is_json(text: &str) -> bool {
+    serde_json::from_str::<serde::de::IgnoredAny>(text).is_ok()
 }

@@ -63,7 +63,7 @@ pub(super) fn entry(name: &str, value: &Data, style: Style) -> String {
 
 fn write_to(text: &mut String, value: &Data, style: Style) {
     match value {
-        Data::Plain(plain) if plain.is_empty() => text.push_str("null"),
+        Data::Plain(plain) if is_nothing(plain) => text.push_str("null"),
         Data::Plain(plain) => text.push_str(plain),
         Data::Text(value) => text.push_str(&quoted(value)),
         Data::List(items) => {
@@ -77,6 +77,11 @@ fn write_to(text: &mut String, value: &Data, style: Style) {
             });
         }
     }
+}
+
+/// Returns whether a scalar without quotes means nothing; JSON has one word for it.
+fn is_nothing(plain: &str) -> bool {
+    matches!(plain, "" | "~" | "Null" | "NULL")
 }
 
 fn collection<T>(

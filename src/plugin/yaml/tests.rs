@@ -215,3 +215,29 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn what_was_kept_stands_in_brackets_only_as_it_reads_the_same_there() {
+    let value = Data::map([("b", Data::number(1))]);
+    let blank = Data::Plain(String::new());
+    for (text, kept, value, expected) in [
+        ("{x: 0, a: {}}", "a: {b: 1}", &value, "{x: 0, a: {b: 1}}"),
+        ("{a: {}, x: 0}", "a: {b: 1} # why", &value, "{a: {\"b\": 1}, x: 0}"),
+        ("{\"a\": {}, \"x\": 0}", "a: {b: 1}", &value, "{\"a\": {\"b\": 1}, \"x\": 0}"),
+        ("{\"a\": {}}", "a: {\"b\":1  }", &value, "{\"a\": {\"b\":1  }}"),
+        ("{\"a\": {}}", "a: ~", &Data::Plain("~".to_owned()), "{\"a\": null}"),
+        ("{\"a\": {}}", "a:", &blank, "{\"a\": null}"),
+        ("{a: {}}", "a:", &blank, "{a:}"),
+    ] {
+        let restored = edited(text, |editor, _, root| editor.restore_entry(root, "a", kept, value));
+        assert_eq!(restored, expected);
+    }
+    for (text, kept, expected) in [
+        ("{\"a\": {}}", "", "{\"a\": null}"),
+        ("{\"a\": {}}", "[]", "{\"a\": []}"),
+        ("{\"a\": {}}", "~", "{\"a\": null}"),
+        ("{a: {}}", "~", "{a: ~}"),
+    ] {
+        assert_eq!(edited(text, |editor, _, root| editor.set_source(root, "a", kept)), expected);
+    }
+}
