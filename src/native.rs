@@ -118,13 +118,21 @@ impl Native {
         Ok(spec)
     }
 
-    /// Returns the command of an exec probe as a check that runs it in the container of `process`.
+    /// Returns the command of an exec probe as a check that runs it in the container of `process`; `expanded` makes of a
+    /// word what the kubelet would run.
     ///
     /// # Errors
     /// It has none, or one that no command can be.
-    pub fn check_in_process(&self, probe: Probe, name: &str, process: &str) -> Result<Spec, Untranslatable> {
+    pub fn check_in_process(
+        &self,
+        probe: Probe,
+        name: &str,
+        process: &str,
+        expanded: impl Fn(&str) -> String,
+    ) -> Result<Spec, Untranslatable> {
         let Handler::Exec(words) = &self.handler else { return Err(Untranslatable::Exec) };
-        let command = Command::of(words.clone()).map_err(Untranslatable::Wrong)?;
+        let words = words.iter().map(|word| expanded(word)).collect();
+        let command = Command::of(words).map_err(Untranslatable::Wrong)?;
         let target = references::escaped(&format!("exec:{command}"));
         let target = TargetSpec::read(&target).map_err(Untranslatable::Wrong)?;
         let mut spec = Spec { timing: self.timing, ..Spec::new(probe, name, target) };
@@ -132,7 +140,7 @@ impl Native {
         Ok(spec)
     }
 
-    /// Returns the probe that means the same as a check; `None` where the kubelet has no such probe.
+    /// Returns the probe that means the same as a check, its command as it is run; `None` where the kubelet has no such probe.
     pub fn of(spec: &Spec) -> Option<Self> {
         let in_process = spec.options.get(options::IN_PROCESS).is_some();
         let handler = match &spec.target.kind {
@@ -151,7 +159,9 @@ impl Native {
             {
                 Handler::Grpc { port: authority.port, service: remote.service().to_owned() }
             }
-            Kind::Exec(command) if in_process => Handler::Exec(command.words().map(str::to_owned).collect()),
+            Kind::Exec(command) if in_process => {
+                Handler::Exec(command.words().map(references::unescaped).collect())
+            }
             _ => return None,
         };
         let known = [options::HTTP_HEADERS, options::IN_PROCESS];
@@ -258,9 +268,9 @@ mod tests {
             let spec = native.check(Probe::Readiness, "web", |_| None).unwrap();
             assert_eq!(Native::of(&spec), Some(native));
         }
-        let words = ["sh".to_owned(), "-c".to_owned(), "test -f /x | cat".to_owned()];
+        let words = ["sh".to_owned(), "-c".to_owned(), "test -f $(ls /x) | cat".to_owned()];
         let exec = native(Handler::Exec(words.to_vec()));
-        let spec = exec.check_in_process(Probe::Readiness, "web", "nginx").unwrap();
+        let spec = exec.check_in_process(Probe::Readiness, "web", "nginx", str::to_owned).unwrap();
         assert_eq!(Native::of(&spec), Some(exec));
     }
 

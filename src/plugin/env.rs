@@ -15,6 +15,35 @@ pub fn unescaped(value: &str) -> String {
     value.replace("$$", "$")
 }
 
+/// Returns a word of an exec probe as the kubelet runs it: `$(NAME)` is the value that the container's own `env` writes
+/// there, empty where it comes from elsewhere (`ExpandContainerCommandOnlyStatic`); an unknown name stays.
+pub fn expanded(tree: &Tree<'_>, container: &Container, word: &str) -> String {
+    let (mut expanded, mut rest) = (String::new(), word);
+    while let Some((literal, after)) = rest.split_once('$') {
+        expanded.push_str(literal);
+        let reference = after.strip_prefix('(').and_then(|after| after.split_once(')'));
+        if let Some((name, after)) = reference {
+            match written(tree, container, name) {
+                Some(value) => expanded.push_str(value),
+                None => expanded.extend(["$(", name, ")"]),
+            }
+            rest = after;
+        } else {
+            expanded.push('$');
+            rest = after.strip_prefix('$').unwrap_or(after);
+        }
+    }
+    expanded + rest
+}
+
+/// Returns the value of a variable as it is written, empty where it comes from elsewhere; the last one counts.
+fn written<'t>(tree: &'t Tree<'_>, container: &Container, name: &str) -> Option<&'t str> {
+    let items = tree.at(container.id, &["env"]).map_or(&[][..], |env| tree.items(env));
+    let text = |item: &Id, field| tree.at(*item, &[field]).and_then(|id| tree.text_of(id));
+    let item = items.iter().rfind(|item| text(item, "name") == Some(name))?;
+    Some(text(item, "value").unwrap_or_default())
+}
+
 /// Returns an entry of `env`.
 pub fn entry(name: &str, value: &str) -> Data {
     Data::map([("name", Data::text(name)), ("value", Data::text(value))])

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::asked;
 use super::boot;
+use super::env;
 use super::names::check_name;
 use super::pod::{Container, PlacedProbe, Pod, SIDECAR};
 use super::probe::field;
@@ -221,7 +222,8 @@ impl<'p> Planner<'p, '_> {
         match check {
             Err(Untranslatable::Exec) if self.options.exec_in_process => {
                 let process = self.process(container, placed.probe, name)?;
-                let check = placed.native.check_in_process(placed.probe, name, &process);
+                let expanded = |word: &str| env::expanded(self.pod.tree, container, word);
+                let check = placed.native.check_in_process(placed.probe, name, &process, expanded);
                 check.map_err(|error| error.to_string())
             }
             Err(Untranslatable::Exec) => Err(format!("{}; --exec-in-process moves it", Untranslatable::Exec)),

@@ -11,7 +11,7 @@ use super::probe::{self, field};
 use super::sidecar::Source;
 use super::yaml::{Data, Editor, Id, Tree};
 use crate::grammar::{self, Spec, variable, write};
-use crate::native::Native;
+use crate::native::{Handler, Native};
 use crate::probe::Probe;
 
 /// The result for a text.
@@ -109,7 +109,7 @@ impl Remover<'_, '_> {
             editor.remove_entry(container.id, name);
             return None;
         };
-        match spec.filter(|spec| !means(container, placed.probe, kept, spec)) {
+        match spec.filter(|spec| !self.means(container, placed.probe, kept, spec)) {
             None => editor.restore_entry(container.id, name, &kept.source, &kept.data),
             Some(changed) => self.changed(editor, container, placed, kept, changed),
         }
@@ -126,7 +126,12 @@ impl Remover<'_, '_> {
         spec: &Spec,
     ) {
         let name = field(placed.probe);
-        if let Some(native) = Native::of(spec) {
+        if let Some(mut native) = Native::of(spec) {
+            if let Handler::Exec(words) = &mut native.handler {
+                for word in words {
+                    *word = env::escaped(word);
+                }
+            }
             let mut data = probe::write(&native);
             if let Some(grace) = &placed.grace {
                 data.set("terminationGracePeriodSeconds", grace.clone());
@@ -139,6 +144,25 @@ impl Remover<'_, '_> {
                 format!("{name} of {} is as it was: no probe can say {}", container.name, spec.variable);
             self.lines.push(line);
         }
+    }
+
+    /// Returns whether a check is still the one that `inject` made of a probe.
+    fn means(&self, container: &Container, which: Probe, kept: &KeptProbe, spec: &Spec) -> bool {
+        let text = Data::Map(vec![("probe".to_owned(), kept.data.clone())]).written();
+        let Ok(tree) = Tree::read(&text) else { return false };
+        let Some(node) = root(&tree).and_then(|root| tree.get(root, "probe")) else { return false };
+        let Ok(native) = probe::read(&tree, which, node) else { return false };
+        let mut expected = match spec.options.get(grammar::options::IN_PROCESS) {
+            None => native.check(which, &spec.name(), |name| container.port(name)),
+            Some(process) => {
+                let expanded = |word: &str| env::expanded(self.pod.tree, container, word);
+                native.check_in_process(which, &spec.name(), process, expanded)
+            }
+        };
+        if let Ok(expected) = &mut expected {
+            expected.container.clone_from(&spec.container);
+        }
+        expected.is_ok_and(|expected| write(&expected) == write(spec))
     }
 
     fn variable(&self, container: &Container, probe: Probe) -> String {
@@ -192,22 +216,6 @@ impl Remover<'_, '_> {
             None => {}
         }
     }
-}
-
-/// Returns whether a check is still the one that `inject` made of a probe.
-fn means(container: &Container, which: Probe, kept: &KeptProbe, spec: &Spec) -> bool {
-    let text = Data::Map(vec![("probe".to_owned(), kept.data.clone())]).written();
-    let Ok(tree) = Tree::read(&text) else { return false };
-    let Some(node) = root(&tree).and_then(|root| tree.get(root, "probe")) else { return false };
-    let Ok(native) = probe::read(&tree, which, node) else { return false };
-    let mut expected = match spec.options.get(grammar::options::IN_PROCESS) {
-        None => native.check(which, &spec.name(), |name| container.port(name)),
-        Some(process) => native.check_in_process(which, &spec.name(), process),
-    };
-    if let Ok(expected) = &mut expected {
-        expected.container.clone_from(&spec.container);
-    }
-    expected.is_ok_and(|expected| write(&expected) == write(spec))
 }
 
 fn root(tree: &Tree<'_>) -> Option<Id> {

@@ -118,6 +118,39 @@ fn commands_run_inside_the_process() {
     assert_eq!(variable(&text, "STARTUP_MIXED").as_deref(), Some("exec:/bin/started"));
 }
 
+/// The kubelet does so with the container's own `env`, as it is written; a name that it does not know stays.
+#[test]
+fn references_of_a_command_are_what_the_container_says() {
+    let text = "
+apiVersion: v1
+kind: Pod
+metadata: {name: worker}
+spec:
+  containers:
+    - name: worker
+      image: registry.example/worker:1
+      command: [/bin/worker]
+      env:
+        - {name: PORT, value: \"8080\"}
+        - {name: NESTED, value: $(PORT)}
+        - {name: SECRET, valueFrom: {secretKeyRef: {name: a, key: b}}}
+      readinessProbe:
+        exec: {command: [check, $(PORT), $$(PORT), $$, $(NESTED), \"$(SECRET)x\", $(NONE), $PORT]}
+";
+    let injected = filtered(&["inject", "--exec-in-process"], text);
+    // Twice escaped: for the sidecar, where $( begins a reference, and for env, where every $ does.
+    let expected = r#"exec:["check","8080","$$$$(PORT)","$$","$$$$(PORT)","x","$$$$(NONE)","$$PORT"]"#;
+    assert_eq!(variable(&injected, "READINESS_WORKER").as_deref(), Some(expected));
+    let run = run(&["uninject"], &injected);
+    assert_eq!((run.out.as_str(), run.err.lines().count()), (text, 1), "{}", run.err);
+    let changed = injected.replace(r#"\"check\",\"8080\""#, r#"\"check\",\"8081\""#);
+    assert_ne!(changed, injected);
+    let command =
+        &pod(&filtered(&["uninject"], &changed))["containers"][0]["readinessProbe"]["exec"]["command"];
+    let expected = ["check", "8081", "$$(PORT)", "$$", "$$(PORT)", "x", "$$(NONE)", "$$PORT"];
+    assert_eq!(*command, serde_json::json!(expected));
+}
+
 #[test]
 fn a_switch_that_says_false_is_off() {
     let text = manifest("exec-only.yaml");
