@@ -2,6 +2,8 @@
 
 use super::env;
 use super::pod::{Container, PlacedProbe, Pod};
+use super::sidecar::LISTEN;
+use super::yaml::Tree;
 use crate::grammar::{self, Spec};
 use crate::native::{Handler, Native};
 use crate::probe::Probe;
@@ -31,10 +33,17 @@ pub enum Checks {
 /// The path of the sidecar's own health.
 const HEALTHY: &str = "/-/healthy";
 
-/// Returns the port of a pod's sidecar.
-pub fn port(sidecar: &Container, default: u16) -> u16 {
+/// Returns the port of a pod's sidecar: where it listens, else what it declares.
+pub fn port(tree: &Tree<'_>, sidecar: &Container, default: u16) -> u16 {
+    let listens = env::written(tree, sidecar, LISTEN).and_then(port_of);
     let named = sidecar.ports.iter().find(|port| port.name == sidecar.name);
-    named.or(sidecar.ports.first()).map_or(default, |port| port.number)
+    let declared = named.or(sidecar.ports.first()).map(|port| port.number);
+    listens.or(declared).unwrap_or(default)
+}
+
+/// Returns the port of an address such as `[::]:9809`; `None` where it refers to a variable.
+pub fn port_of(address: &str) -> Option<u16> {
+    address.rsplit_once(':')?.1.parse().ok().filter(|port| *port != 0)
 }
 
 /// Returns what a probe of `container` asks the sidecar on `port`, if it asks it.

@@ -37,7 +37,7 @@ pub fn expanded(tree: &Tree<'_>, container: &Container, word: &str) -> String {
 }
 
 /// Returns the value of a variable as it is written, empty where it comes from elsewhere; the last one counts.
-fn written<'t>(tree: &'t Tree<'_>, container: &Container, name: &str) -> Option<&'t str> {
+pub fn written<'t>(tree: &'t Tree<'_>, container: &Container, name: &str) -> Option<&'t str> {
     let items = tree.at(container.id, &["env"]).map_or(&[][..], |env| tree.items(env));
     let text = |item: &Id, field| tree.at(*item, &[field]).and_then(|id| tree.text_of(id));
     let item = items.iter().rfind(|item| text(item, "name") == Some(name))?;

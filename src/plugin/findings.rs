@@ -42,7 +42,8 @@ impl<'p> Relay<'p> {
     /// Returns the sidecar of a pod, if it has one.
     pub fn of(pod: &'p Pod<'_, '_>, source: &Source) -> Option<Self> {
         let sidecar = pod.sidecar().filter(|sidecar| super::plan::is_ours(pod, sidecar))?;
-        Some(Self { sidecar, port: asked::port(sidecar, source.port()), checks: Checks::of(pod, sidecar) })
+        let port = asked::port(pod.tree, sidecar, source.port());
+        Some(Self { sidecar, port, checks: Checks::of(pod, sidecar) })
     }
 }
 

@@ -11,7 +11,7 @@ use super::plan::Options;
 use super::pod::Pod;
 use super::report::{self, View};
 use super::set::Set;
-use super::sidecar::Source;
+use super::sidecar::{LISTEN, Source};
 use super::uninject::uninject;
 
 /// The meaning of a filter's words.
@@ -121,6 +121,9 @@ impl Asked {
             "--set" => {
                 let set = words.value(name, value)?;
                 let pair = set.split_once('=').ok_or_else(|| format!("--set {set}: accepted: NAME=VALUE"))?;
+                if pair.0 == LISTEN {
+                    return Err(format!("--set {set}: use --port, which the probes follow too").into());
+                }
                 self.options.set.push((pair.0.to_owned(), pair.1.to_owned()));
             }
             _ => return Err(unknown(name)),

@@ -150,7 +150,7 @@ fn obstacles(pod: &Pod<'_, '_>, options: &Options, default_port: u16) -> Result<
         Some(sidecar) if pod.tree.at(sidecar.id, &["envFrom"]).is_some() => {
             return alone("its sidecar takes its checks from envFrom, which is not in the manifest");
         }
-        Some(sidecar) => asked::port(sidecar, default_port),
+        Some(sidecar) => asked::port(pod.tree, sidecar, default_port),
         None if pod.has_host_network() && options.port.is_none() => {
             return alone("hostNetwork: all pods of a node share its ports; give it a free one with --port");
         }

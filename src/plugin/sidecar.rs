@@ -12,7 +12,7 @@ use crate::probe::Probe;
 const SOURCE: &str = include_str!("../../k8s/component/settings/health-proxy.yaml");
 
 /// The variable that says where the sidecar listens.
-const LISTEN: &str = "HEALTH_PROXY_LISTEN";
+pub(super) const LISTEN: &str = "HEALTH_PROXY_LISTEN";
 
 /// The sidecar that a pod gets.
 #[derive(Debug)]

@@ -40,7 +40,7 @@ pub fn uninject(input: &Input, source: &Source) -> Result<Uninjected, Vec<Fault>
         };
         match original {
             Ok(original) => {
-                let port = pod.sidecar().map(|sidecar| asked::port(sidecar, source.port()));
+                let port = pod.sidecar().map(|sidecar| asked::port(&tree, sidecar, source.port()));
                 let mut remover = Remover { pod: &pod, original: &original, source, port, lines: Vec::new() };
                 remover.remove(&mut editor);
                 pods.push((pod.title(), remover.lines));

@@ -34,6 +34,28 @@ fn the_image_and_the_port_are_set_everywhere() {
     assert_eq!(filtered(&["uninject"], &text), manifest("app-on-9809.yaml"));
 }
 
+/// Knative refuses a port of the sidecar: only the variable says where it listens.
+#[test]
+fn the_port_is_where_the_sidecar_listens_whatever_it_declares() {
+    let native = manifest("knative.yaml");
+    let text = filtered(&["inject", "--port", "19999"], &native);
+    assert_eq!(filtered(&["inject"], &text), text, "twice is once");
+    assert_eq!(filtered(&["uninject"], &text), native);
+    let explained = run(&["explain"], &text).out;
+    assert!(explained.contains("livenessProbe through the sidecar"), "{explained}");
+    let plain = filtered(&["inject", "--port", "81"], &manifest("pod.yaml"));
+    let declares_other = plain.replace("containerPort: 81\n", "containerPort: 82\n");
+    assert_ne!(declares_other, plain);
+    assert!(!filtered(&["uninject"], &declares_other).contains("/livez"));
+}
+
+#[test]
+fn the_port_is_set_by_its_option_only() {
+    let odd = run(&["inject", "--set", "HEALTH_PROXY_LISTEN=[::]:81"], &manifest("pod.yaml"));
+    assert_eq!((odd.code, odd.out.as_str()), (2, ""));
+    assert!(odd.err.contains("--set HEALTH_PROXY_LISTEN=[::]:81: use --port"), "{}", odd.err);
+}
+
 #[test]
 fn a_pod_in_the_network_of_its_node_has_a_sidecar_on_a_port_of_its_own() {
     let text = filtered(&["inject", "--port", "19809"], &manifest("host-network.yaml"));

@@ -131,6 +131,24 @@ fn all_is_well() {
 
 #[test]
 #[ignore = "needs kubectl"]
+fn a_sidecar_is_asked_where_it_listens() {
+    let mut declares_none = pod("a", true, Some(81));
+    let sidecar = &mut declares_none["spec"]["initContainers"][0];
+    sidecar["ports"] = json!([]);
+    sidecar["env"] = json!([{"name": "HEALTH_PROXY_LISTEN", "value": "[::]:19999"}]);
+    let mut declares_other = pod("b", true, Some(81));
+    declares_other["spec"]["initContainers"][0]["env"] = json!([{"name": "LIVENESS_A", "value": "tcp://:1"}, {"name": "HEALTH_PROXY_LISTEN", "value": "0.0.0.0:82"}]);
+    let mut refers = pod("c", true, Some(83));
+    refers["spec"]["initContainers"][0]["env"] =
+        json!([{"name": "HEALTH_PROXY_LISTEN", "value": "[::]:$(PORT)"}]);
+    let answers = [("a", 19999), ("b", 82), ("c", 83)].map(|(pod, port)| says(pod, port, &document(&[])));
+    let run = server(&[declares_none, declares_other, refers], &answers).status(&[]);
+    assert_eq!(run.code, 0, "{}{}", run.out, run.err);
+    assert!(!run.out.contains("cannot be asked"), "{}", run.out);
+}
+
+#[test]
+#[ignore = "needs kubectl"]
 fn a_sidecar_that_says_other_than_the_kubelet_is_believed_in_what_fails() {
     let documents = [says("a", 9809, &document(&[("drain", "draining")])), says("b", 9809, &document(&[]))];
     let server = server(&[pod("a", true, Some(9809)), pod("b", false, Some(9809))], &documents);

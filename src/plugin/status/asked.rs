@@ -6,8 +6,10 @@ use serde::Deserialize;
 use serde_json::Value;
 
 use crate::lock::lock;
+use crate::plugin::asked::port_of;
 use crate::plugin::cluster::{self, Cluster};
 use crate::plugin::pod::SIDECAR;
+use crate::plugin::sidecar::LISTEN;
 use crate::server::document::ProbePart;
 
 /// The most sidecars that are asked at a time.
@@ -121,13 +123,17 @@ pub(super) fn listed(answer: &str, default_port: u16) -> Result<Vec<Listed>, Str
     Ok(pods.iter().map(|pod| Listed::of(pod, default_port)).collect())
 }
 
-/// Returns where a pod's sidecar listens, if it has one.
+/// Returns the port of a pod's sidecar, if it has one: where it listens, else what it declares.
 fn sidecar_port(pod: &Value, default: u16) -> Option<u16> {
     let lists = ["initContainers", "containers"].map(|list| pod["spec"][list].as_array());
     let sidecar = lists.into_iter().flatten().flatten().find(|container| container["name"] == SIDECAR)?;
+    let env = sidecar["env"].as_array();
+    let listen = env.and_then(|env| env.iter().rfind(|variable| variable["name"] == LISTEN));
+    let listens = listen.and_then(|variable| port_of(variable["value"].as_str()?));
     let ports = sidecar["ports"].as_array();
     let declared = ports.and_then(|ports| ports.iter().find_map(|port| port["containerPort"].as_u64()));
-    Some(declared.and_then(|port| u16::try_from(port).ok()).unwrap_or(default))
+    let declared = declared.and_then(|port| u16::try_from(port).ok());
+    Some(listens.or(declared).unwrap_or(default))
 }
 
 /// Returns what the containers of a pod that does not run wait for: `: ImagePullBackOff`.
