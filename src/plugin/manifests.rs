@@ -1,5 +1,6 @@
 //! `inject`, `uninject` and `explain`: plain filters over manifests.
 
+use std::collections::BTreeSet;
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
@@ -28,10 +29,11 @@ struct Asked {
 pub fn run_inject(words: &[String]) -> Result<ExitCode, PluginError> {
     let (asked, source) = (Asked::read(words, true)?, source()?);
     let set = Set::new(&asked.options.set);
-    let (mut texts, mut lines) = (Vec::new(), Vec::new());
+    let (mut texts, mut lines, mut containers) = (Vec::new(), Vec::new(), BTreeSet::new());
     for input in asked.inputs()? {
         let injected = inject(&input, &asked.options, &set, &source)?;
         for (done, before, after) in &injected.pods {
+            containers.extend(before.containers.iter().map(|container| container.name.clone()));
             lines.extend(report::injected(&input.name, done, before, after));
         }
         texts.push(injected.text);
@@ -41,6 +43,7 @@ pub fn run_inject(words: &[String]) -> Result<ExitCode, PluginError> {
         let message = format!("--set {}: no pod has such a check", unused.join(", "));
         return Err(PluginError::Usage(message));
     }
+    asked.are_there(&containers)?;
     finish(&texts, &lines)
 }
 
@@ -129,6 +132,19 @@ impl Asked {
             _ => return Err(unknown(name)),
         }
         Ok(())
+    }
+
+    /// Sees that every container that was asked for is in one of the pods.
+    fn are_there(&self, containers: &BTreeSet<String>) -> Result<(), String> {
+        let missing = self.options.containers.iter().filter(|name| !containers.contains(*name));
+        let missing: Vec<_> = missing.map(String::as_str).collect();
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let there: Vec<_> = containers.iter().map(String::as_str).collect();
+        let there =
+            if there.is_empty() { String::new() } else { format!("; there are {}", there.join(", ")) };
+        Err(format!("--container {}: no pod has such a container{there}", missing.join(", ")))
     }
 
     /// Reads all files, or standard input where none is named.

@@ -75,6 +75,18 @@ fn one_container_only() {
 }
 
 #[test]
+fn a_container_that_is_nowhere_is_a_wrong_command() {
+    let odd = run(&["inject", "--container", "back", "--container=bakc"], &manifest("two-containers.yaml"));
+    assert_eq!((odd.code, odd.out.as_str()), (2, ""));
+    let found = "--container bakc: no pod has such a container; there are back, front";
+    assert!(odd.err.contains(found), "{}", odd.err);
+    let both = format!("{}---\n{}", manifest("two-containers.yaml"), manifest("pod.yaml"));
+    assert_eq!(run(&["inject", "--container", "bare"], &both).code, 0, "it is in one of the pods");
+    let none = run(&["inject", "--container", "web"], "kind: Service\n");
+    assert!(none.err.contains("--container web: no pod has such a container\n"), "{}", none.err);
+}
+
+#[test]
 fn a_container_that_merges_another_keeps_its_probes() {
     let run = run(&["inject", "--container", "one"], &manifest("anchors.yaml"));
     assert_eq!((run.code, run.out.as_str()), (2, ""), "{}", run.err);
