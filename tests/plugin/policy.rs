@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Write;
+use std::path::Path;
 use std::process::{Command, Stdio};
 
 use health_proxy::grammar::{RESERVED, options};
@@ -17,9 +18,15 @@ const SIDECAR: &str = "health-proxy";
 
 /// Returns what becomes of pods.
 fn admitted(pods: &[Value]) -> Vec<Value> {
+    admitted_by(Path::new(POLICY), pods)
+}
+
+/// Returns what becomes of pods by another policy.
+fn admitted_by(policy: &Path, pods: &[Value]) -> Vec<Value> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/plugin/policy.py");
     let mut child = Command::new(INTERPRETER)
-        .args([script, POLICY])
+        .arg(script)
+        .arg(policy)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
@@ -181,6 +188,38 @@ fn an_annotation_holds_further_checks() {
         ("READINESS_MQ_EXPECT", "a=$$b"),
     ];
     assert_eq!(variables(&admitted), BTreeMap::from(expected));
+}
+
+/// The image may be called anything: the second mutation has to know the sidecar of the first one.
+#[test]
+#[ignore = "needs cel-expr-python"]
+fn an_image_of_any_name_is_the_sidecar() {
+    let policy = std::fs::read_to_string(POLICY).expect("the policy");
+    let image = "registry.example/team/probes@sha256:1";
+    let renamed = policy.replace("'health-proxy:0.2.0'", &format!("'{image}'"));
+    assert_ne!(renamed, policy);
+    let file = std::env::temp_dir().join(format!("policy-of-any-name-{}.yaml", std::process::id()));
+    std::fs::write(&file, renamed).expect("it is written");
+    let admitted = admitted_by(&file, &[pod(&json!({"containers": [web(&json!({}))]}))]).remove(0);
+    std::fs::remove_file(&file).expect("it is there");
+    assert_eq!(sidecar(&admitted).expect("a sidecar")["image"], image);
+    assert_eq!(variables(&admitted), BTreeMap::from([("LIVENESS_WEB", "tcp://:8080")]));
+    assert_eq!(admitted["spec"]["containers"][0]["livenessProbe"]["httpGet"]["path"], "/livez?container=web");
+    assert_eq!(admitted["metadata"]["annotations"][LEFT_NATIVE], Value::Null);
+}
+
+#[test]
+#[ignore = "needs cel-expr-python"]
+fn no_patience_is_more_than_the_api_takes() {
+    let patient = json!({"tcpSocket": {"port": 8080}, "failureThreshold": i32::MAX});
+    let given = [
+        json!({"containers": [web(&json!({"startupProbe": patient}))]}),
+        json!({"containers": [web(&json!({"livenessProbe": patient}))]}),
+    ];
+    for spec in given {
+        let admitted = admitted_one(pod(&spec));
+        assert_eq!(admitted["spec"]["containers"][0]["startupProbe"]["failureThreshold"], i32::MAX);
+    }
 }
 
 #[test]
