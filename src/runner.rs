@@ -208,7 +208,7 @@ impl<A: Attempt> Runner<A> {
     fn record(&mut self, run: Run, course: &mut Course, occasion: Occasion) {
         self.log_run(&run);
         let passed = run.outcome.passed();
-        let was_stale = self.status.borrow().stale_for(&self.check, Instant::now()).is_some();
+        let was_stale = self.status.borrow().stale_for(&self.check, run.began + run.duration).is_some();
         let sight = self.is_news(passed).then(|| self.target.sight(&Listeners::now()));
         let is_different =
             sight.as_ref().is_some_and(|sight| sight.contradicts(self.status.borrow().noted.as_ref()));
