@@ -74,7 +74,10 @@ impl Search<'_, '_> {
         let name = format!("{}{}", namespace.unwrap_or_default(), name.unwrap_or_default());
         let version = text(&["apiVersion"]).unwrap_or_default();
         let (document, holder, spec) = (self.document, object, object);
-        self.part(object, &Workload { version, kind, name, document, holder, spec });
+        // The `spec.containers` of a different kind are what its operator merges into a pod, such as a Prometheus'.
+        let is_pod = kind == "Pod";
+        let workload = Workload { version, kind, name, document, holder, spec };
+        if is_pod { self.part(object, &workload) } else { self.parts(object, &workload) }
     }
 
     fn part(&mut self, part: Id, of: &Workload) {
@@ -84,6 +87,10 @@ impl Search<'_, '_> {
             let (holder, spec) = (self.tree.resolve(part), self.tree.resolve(spec));
             return self.found.push(Workload { holder, spec, ..of.clone() });
         }
+        self.parts(part, of);
+    }
+
+    fn parts(&mut self, part: Id, of: &Workload) {
         let entries: Vec<Id> = self.tree.entries(part).iter().map(|entry| entry.value).collect();
         for inner in entries.into_iter().chain(self.tree.items(part).to_vec()) {
             self.part(inner, of);
@@ -112,6 +119,7 @@ mod tests {
              ---\n{{apiVersion: jobset.x-k8s.io/v1, kind: JobSet, spec: {{replicatedJobs: [{{template: {{spec: {{template: {pod}}}}}}}]}}}}\n\
              ---\n{{apiVersion: v1, kind: ConfigMap, spec: {{template: {pod}}}}}\n\
              ---\n{{apiVersion: v1, kind: Service, spec: {{ports: []}}}}\n\
+             ---\n{{apiVersion: monitoring.coreos.com/v1, kind: Prometheus, spec: {{containers: [{{name: a}}]}}}}\n\
              ---\n"
         );
         let found = Workload::all(&Tree::read(&text).unwrap());
