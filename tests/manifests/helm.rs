@@ -141,6 +141,23 @@ fn a_reference_is_left_to_the_sidecar() {
 
 #[test]
 #[ignore = "needs helm"]
+fn a_number_is_written_as_the_sidecar_reads_it() {
+    let web = Charts::new("numbers").rendered(
+        "health-proxy: {checks: {LIVENESS_A: 'file:/a', LIVENESS_A_MAX_AGE_SECONDS: 1209600, LIVENESS_A_PERIOD_SECONDS: 0.5,\n\
+         LIVENESS_A_REQUIRED: false}}\n",
+    );
+    let env = &pod(&web)["initContainers"][0]["env"];
+    let value = |name| {
+        env.as_array().expect("variables").iter().find(|one| one["name"] == name).map(|one| &one["value"])
+    };
+    for (name, expected) in [("MAX_AGE_SECONDS", "1209600"), ("PERIOD_SECONDS", "0.5"), ("REQUIRED", "false")]
+    {
+        assert_eq!(value(format!("LIVENESS_A_{name}")), Some(&json!(expected)), "{env}");
+    }
+}
+
+#[test]
+#[ignore = "needs helm"]
 fn several_containers_ask_for_themselves_and_no_check_is_an_error() {
     let charts = Charts::new("several");
     let template = charts.0.join("k8s/examples/helm/templates/deployment.yaml");

@@ -54,7 +54,8 @@ The sidecar, an item of initContainers:
   valueFrom:
     {{- toYaml $value | nindent 4 }}
   {{- else }}
-  value: {{ $value | toString | replace "$" "$$" | quote }}
+  {{- /* A large number as text would be 1.2e+06. */}}
+  value: {{ (kindIs "string" $value | ternary $value ($value | toJson)) | replace "$" "$$" | quote }}
   {{- end }}
 {{- end }}
 {{- if ne (int .port) 9809 }}
