@@ -113,6 +113,17 @@ fn redirects_to_other_hosts_or_nowhere_are_judged_as_they_are() {
 }
 
 #[test]
+fn a_redirect_to_somebody_who_says_nothing_is_told_as_that() {
+    let silent = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://localhost:{}/", silent.local_addr().unwrap().port());
+    let moved = App::answering(move |_, _| {
+        format!("HTTP/1.1 302 Found\r\nLocation: {url}\r\nContent-Length: 0\r\n\r\n")
+    });
+    let reason = verdict(&moved.url("/"), &[("READINESS_WEB_TIMEOUT_SECONDS", "0.3")]);
+    assert_eq!(reason, "timeout: connected, but no headers within 300ms");
+}
+
+#[test]
 fn the_tenth_redirect_fails_as_in_go() {
     let hops = |most: usize| {
         App::answering(move |number, _| {
