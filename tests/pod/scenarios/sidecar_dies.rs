@@ -6,7 +6,8 @@ use crate::manifest::Manifest;
 use crate::pod::Pod;
 use crate::prober::Kind;
 
-/// The second crash waits for ten seconds before the sidecar is started again: the shipped numbers outlast that.
+/// The second crash waits for ten seconds before the sidecar is started again: the shipped numbers outlast that. Between
+/// the two the kubelet is answered once; else the phase of its questions would decide.
 #[test]
 fn two_deaths_of_the_whole_sidecar_restart_no_app() {
     let manifest = Manifest::example("kubia-err400")
@@ -20,11 +21,16 @@ fn two_deaths_of_the_whole_sidecar_restart_no_app() {
     let pod = Pod::start("sidecar-dies", &manifest);
     pod.wait_for("the pod is ready", 40, Pod::ready);
     for (death, patience) in [(1, 10), (2, 20)] {
+        let killed = pod.age();
         pod.kill("health-proxy");
         pod.wait_for("the kubelet starts it again", patience, |pod| pod.restarts("health-proxy") == death);
         pod.wait_for("the sidecar answers", 10, |pod| pod.ask("/-/healthy").is_ok());
         // It starts beside an app that listens, and that is no new start of the app.
         pod.wait_for("the pod is ready without another delay", 7, Pod::ready);
+        pod.wait_for("the kubelet hears that the app lives", 7, |pod| {
+            let answers = pod.answers("kubia", Kind::Liveness);
+            answers.iter().any(|one| one.asked > killed && one.outcome.passed)
+        });
     }
     pod.stays("the app runs on", 20, |pod| pod.restarts("kubia") == 0 && pod.ready());
     let answers = pod.answers("kubia", Kind::Liveness);
