@@ -38,10 +38,18 @@ pub fn expanded(tree: &Tree<'_>, container: &Container, word: &str) -> String {
 
 /// Returns the value of a variable as it is written, empty where it comes from elsewhere; the last one counts.
 pub fn written<'t>(tree: &'t Tree<'_>, container: &Container, name: &str) -> Option<&'t str> {
-    let items = tree.at(container.id, &["env"]).map_or(&[][..], |env| tree.items(env));
-    let text = |item: &Id, field| tree.at(*item, &[field]).and_then(|id| tree.text_of(id));
-    let item = items.iter().rfind(|item| text(item, "name") == Some(name))?;
-    Some(text(item, "value").unwrap_or_default())
+    let item = items(tree, container).iter().rfind(|item| text(tree, **item, "name") == Some(name))?;
+    Some(text(tree, *item, "value").unwrap_or_default())
+}
+
+/// Returns the entries of the container's `env`.
+fn items<'t>(tree: &'t Tree<'_>, container: &Container) -> &'t [Id] {
+    tree.at(container.id, &["env"]).map_or(&[][..], |env| tree.items(env))
+}
+
+/// Returns a field of an entry, if it is a text.
+fn text<'t>(tree: &'t Tree<'_>, item: Id, field: &str) -> Option<&'t str> {
+    tree.at(item, &[field]).and_then(|id| tree.text_of(id))
 }
 
 /// Returns an entry of `env`.
@@ -51,23 +59,20 @@ pub fn entry(name: &str, value: &str) -> Data {
 
 /// Returns the variables that stand in the container itself as text, as it sees them.
 pub fn literals(tree: &Tree<'_>, container: &Container) -> Vec<(String, String)> {
-    let env = tree.at(container.id, &["env"]);
-    let text = |item, field: &str| tree.at(item, &[field]).and_then(|id| tree.text_of(id));
-    let literal = |item: &_| {
+    let literal = |item: &Id| {
         let value =
-            text(*item, "value").or_else(|| tree.at(*item, &["valueFrom"]).is_none().then_some(""))?;
-        Some((text(*item, "name")?.to_owned(), unescaped(value)))
+            text(tree, *item, "value").or_else(|| tree.at(*item, &["valueFrom"]).is_none().then_some(""))?;
+        Some((text(tree, *item, "name")?.to_owned(), unescaped(value)))
     };
-    env.map_or(&[][..], |env| tree.items(env)).iter().filter_map(literal).collect()
+    items(tree, container).iter().filter_map(literal).collect()
 }
 
 /// Returns the same, and what stands for the variables that come from elsewhere: something that is right as a host, as a
 /// port and as a text.
 pub fn presumed(tree: &Tree<'_>, container: &Container) -> Vec<(String, String)> {
     let mut variables = literals(tree, container);
-    let env = tree.at(container.id, &["env"]);
-    for item in env.map_or(&[][..], |env| tree.items(env)) {
-        let name = tree.at(*item, &["name"]).and_then(|id| tree.text_of(id)).unwrap_or_default();
+    for item in items(tree, container) {
+        let name = text(tree, *item, "name").unwrap_or_default();
         if !variables.iter().any(|(known, _)| known == name) {
             variables.push((name.to_owned(), "1".to_owned()));
         }
@@ -77,17 +82,14 @@ pub fn presumed(tree: &Tree<'_>, container: &Container) -> Vec<(String, String)>
 
 /// Returns the entry of `env` that sets a variable.
 pub fn find(tree: &Tree<'_>, container: &Container, name: &str) -> Option<Id> {
-    let env = tree.at(container.id, &["env"])?;
-    let is_it = |item: &&Id| tree.at(**item, &["name"]).and_then(|id| tree.text_of(id)) == Some(name);
-    tree.items(env).iter().find(is_it).copied()
+    items(tree, container).iter().copied().find(|item| text(tree, *item, "name") == Some(name))
 }
 
 /// Returns whether all variables of the container are written in it: none comes from elsewhere.
 pub fn is_all_literal(tree: &Tree<'_>, container: &Container) -> bool {
-    let env = tree.at(container.id, &["env"]);
-    let is_foreign = |item: &_| tree.at(*item, &["valueFrom"]).is_some();
+    let is_foreign = |item: &Id| tree.at(*item, &["valueFrom"]).is_some();
     tree.at(container.id, &["envFrom"]).is_none_or(|from| tree.is_empty(from))
-        && !env.map_or(&[][..], |env| tree.items(env)).iter().any(is_foreign)
+        && !items(tree, container).iter().any(is_foreign)
 }
 
 /// Returns variables as a process has them.
