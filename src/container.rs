@@ -26,11 +26,11 @@ pub struct Container {
 impl Container {
     /// Goes on with what an earlier worker knew of it, or else begins its first incarnation. `sights` are those of its
     /// checks now.
-    pub fn new(name: Option<Arc<str>>, mut place: Place<Remembered>, sights: &[Sight]) -> Self {
+    pub fn new(name: Option<Arc<str>>, mut place: Place<Remembered>, sights: &[&Sight]) -> Self {
         let now = Instant::now();
         let life = place.recall().map(|remembered| Life::resume(remembered, now));
         let is_there = sights.iter().any(|sight| matches!(sight, Sight::There(_)));
-        let is_witnessed = sights.iter().any(|sight| *sight != Sight::Unwitnessed);
+        let is_witnessed = sights.iter().any(|sight| **sight != Sight::Unwitnessed);
         let mut life = life.unwrap_or_else(|| Life::first(now, is_there));
         let incarnation = watch::Sender::new(life.incarnation());
         if let Some(news) = life.take_news() {

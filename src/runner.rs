@@ -226,8 +226,7 @@ impl<A: Attempt> Runner<A> {
         });
         self.nudge.is_done();
         if let Some(sight) = sight {
-            let shows_it = passed && self.container.is_shown_by(&sight);
-            self.tell(passed, shows_it, is_different, change);
+            self.tell(&sight, passed, is_different, change);
         }
         if was_stale {
             self.changes.send_replace(());
@@ -246,7 +245,7 @@ impl<A: Attempt> Runner<A> {
     }
 
     /// Tells the container and those who wait of a run that was news.
-    fn tell(&mut self, passed: bool, shows_it: bool, is_different: bool, change: Change) {
+    fn tell(&mut self, sight: &Sight, passed: bool, is_different: bool, change: Change) {
         self.remember();
         if is_different {
             self.container.take(Sign::WitnessChanged, |_| self.check.target.clone());
@@ -255,7 +254,7 @@ impl<A: Attempt> Runner<A> {
         if passed {
             self.nudge.set_lost(false);
         }
-        if shows_it {
+        if passed && self.container.is_shown_by(sight) {
             self.container.note(Sign::Passed);
         }
         if change != Change::None || passed {

@@ -16,7 +16,7 @@ use crate::probe::Probe;
 use crate::runner::Runner;
 use crate::status::Status;
 use crate::targets::Attempt;
-use crate::witness::Listeners;
+use crate::witness::{Listeners, Sight};
 
 /// The pod's place in memory; the containers follow.
 const POD: usize = 0;
@@ -43,11 +43,12 @@ pub(super) fn assemble<A: Attempt + 'static>(
             "the kernel does not tell which sockets listen: that a container is a different one is only known by the kubelet's questions"
         );
     }
-    let containers = containers(&configured, memory, &listeners);
+    let sights: Vec<_> = configured.iter().map(|(_, target)| target.sight(&listeners)).collect();
+    let containers = containers(&configured, &sights, memory);
     let (lookout, changes) = (Arc::new(Lookout::default()), watch::Sender::new(()));
     let first_check = FIRST_CONTAINER + containers.len();
     let (mut entries, mut idle) = (Vec::new(), Vec::new());
-    for (place, (check, target)) in configured.into_iter().enumerate() {
+    for (place, ((check, target), sight)) in configured.into_iter().zip(&sights).enumerate() {
         let container = container_of(&check, &containers);
         let remembered = memory.place(first_check + place).recall();
         let status = watch::Sender::new(status(&check, &container.1, remembered));
@@ -55,7 +56,7 @@ pub(super) fn assemble<A: Attempt + 'static>(
         let visible: Arc<dyn Visible> = target.clone();
         let readers = status.subscribe();
         let (known, nudged) = (Arc::clone(&check), Arc::clone(&nudge));
-        entries.push(Entry::new(place, known, readers, container, visible, nudged, &listeners));
+        entries.push(Entry::new(place, known, readers, container, visible, nudged, sight));
         idle.push(Idle { check, target, status, nudge });
     }
     let places: Vec<_> =
@@ -85,13 +86,13 @@ pub(super) fn assemble<A: Attempt + 'static>(
 /// none.
 fn containers<A: Attempt>(
     configured: &[(Arc<Check>, A)],
+    sights: &[Sight],
     memory: &Memory,
-    listeners: &Listeners,
 ) -> Vec<Arc<Container>> {
     let names: BTreeSet<_> = configured.iter().map(|(check, _)| check.container.clone()).collect();
     let container = |(place, name): (usize, Option<Arc<str>>)| {
-        let own = configured.iter().filter(|(check, _)| check.container == name);
-        let sights: Vec<_> = own.map(|(_, target)| target.sight(listeners)).collect();
+        let own = configured.iter().zip(sights).filter(|((check, _), _)| check.container == name);
+        let sights: Vec<_> = own.map(|(_, sight)| sight).collect();
         Arc::new(Container::new(name, memory.place(FIRST_CONTAINER + place), &sights))
     };
     names.into_iter().enumerate().map(container).collect()

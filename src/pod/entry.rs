@@ -50,7 +50,7 @@ impl std::fmt::Debug for Entry {
 }
 
 impl Entry {
-    /// Returns the check in place `place`, about the container in place `container.0`.
+    /// Returns the check in place `place`, about the container in place `container.0`; `sight` is that of its witness now.
     pub fn new(
         place: usize,
         check: Arc<Check>,
@@ -58,9 +58,9 @@ impl Entry {
         container: (usize, Arc<Container>),
         target: Arc<dyn Visible>,
         nudge: Arc<Nudge>,
-        listeners: &Listeners,
+        sight: &Sight,
     ) -> Self {
-        let is_witnessed = target.look(listeners) != Sight::Unwitnessed;
+        let is_witnessed = *sight != Sight::Unwitnessed;
         let (container_place, container) = container;
         Self { place, check, status, container, container_place, is_witnessed, target, nudge }
     }

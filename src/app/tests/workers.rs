@@ -38,15 +38,19 @@ async fn the_next_worker_answers_as_the_one_before() {
     assert_eq!(rig.incarnation(), 1);
 }
 
-#[tokio::test(start_paused = true)]
-async fn an_unhealthy_period_goes_on_until_the_check_is_healthy_again() {
-    let script = Script::new(&[Step::Fail, Step::Pass]);
-    let timing = Timing {
+/// Returns a timing that wants three successes, a second apart, before a check is healthy again.
+fn hasty_while_unhealthy() -> Timing {
+    Timing {
         unhealthy_period: Some(Duration::from_secs(1)),
         thresholds: thresholds(3, 1),
         ..Timing::default()
-    };
-    let rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_unhealthy_period_goes_on_until_the_check_is_healthy_again() {
+    let script = Script::new(&[Step::Fail, Step::Pass]);
+    let rig = Rig::start(&[(timed(Probe::Readiness, hasty_while_unhealthy()), &script)]);
     rig.at(1000).await;
     let rig = rig.replaced().await;
     rig.at(2000).await;
@@ -59,12 +63,7 @@ async fn an_unhealthy_period_goes_on_until_the_check_is_healthy_again() {
 #[tokio::test(start_paused = true)]
 async fn a_late_worker_goes_on_at_the_unhealthy_period() {
     let script = Script::new(&[Step::Fail, Step::Pass]);
-    let timing = Timing {
-        unhealthy_period: Some(Duration::from_secs(1)),
-        thresholds: thresholds(3, 1),
-        ..Timing::default()
-    };
-    let mut rig = Rig::start(&[(timed(Probe::Readiness, timing), &script)]);
+    let mut rig = Rig::start(&[(timed(Probe::Readiness, hasty_while_unhealthy()), &script)]);
     rig.at(1000).await;
     rig.tasks.shutdown().await;
     rig.at(4500).await;

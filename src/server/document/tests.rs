@@ -50,7 +50,7 @@ fn state(details: bool, checks: impl IntoIterator<Item = (Check, Vec<Outcome>)>)
             container,
             target,
             nudge,
-            &Listeners::now(),
+            &Sight::Unwitnessed,
         )
     });
     let (entries, lookout) = (published.collect(), Arc::<Lookout>::default());
