@@ -2,6 +2,9 @@
 
 #[path = "../fixtures/expand.rs"]
 mod expand;
+mod manifests;
+#[path = "../manifests/schema.rs"]
+mod schema;
 
 use std::collections::BTreeSet;
 use std::ffi::OsString;

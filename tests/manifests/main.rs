@@ -4,7 +4,6 @@
 mod component;
 mod helm;
 mod injection;
-mod pages;
 mod render;
 mod schema;
 mod security;

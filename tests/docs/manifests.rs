@@ -1,26 +1,13 @@
 //! The manifests in the pages are what the Kubernetes API takes: whole objects, patches, and parts of a container.
 
-use std::fs;
-
 use k8s_openapi::api::core::v1::{Container, EnvVar, PodTemplateSpec};
 use serde_json::Value;
 
-use crate::render::repository;
 use crate::schema::{faults, through};
+use crate::{blocks, pages};
 
 /// The fields by which a file of kustomize or Helm is known: other tests render what these say.
 const OF_TOOLS: [&str; 4] = ["components", "configMapGenerator", "dependencies", "health-proxy"];
-
-/// Returns every page with manifests, by its path.
-fn pages() -> Vec<(String, String)> {
-    let folder = |name: &str| {
-        fs::read_dir(repository(name)).expect("a folder").map(|entry| entry.expect("an entry").path())
-    };
-    let readmes = folder("k8s").map(|folder| folder.join("README.md")).filter(|path| path.exists());
-    let read =
-        |path: std::path::PathBuf| (path.display().to_string(), fs::read_to_string(path).expect("text"));
-    folder("docs").chain(readmes).map(read).collect()
-}
 
 /// Returns a patch as it is merged, without kustomize's own words.
 fn without_directives(patch: &mut Value) {
@@ -72,9 +59,7 @@ fn faults_of_patch(text: &str) -> Vec<String> {
 fn every_manifest_in_a_page_is_what_the_api_takes() {
     let mut looked_at = 0;
     for (path, text) in pages() {
-        let blocks =
-            text.split("\n```yaml\n").skip(1).map(|rest| rest.split("\n```").next().unwrap_or_default());
-        for block in blocks.filter(|block| !block.contains("{{-")) {
+        for block in blocks(&text, "yaml").into_iter().filter(|block| !block.contains("{{-")) {
             let manifests: Vec<Value> = serde_saphyr::from_multiple(block).expect("YAML");
             for manifest in &manifests {
                 assert_eq!(faults_of(manifest), [""; 0], "{path}: {block}");
